@@ -1,0 +1,1 @@
+"""The rules: amounts, ledger, identity, catalogue, payments. Pure: standard library only, no time, no I/O."""

@@ -1,0 +1,216 @@
+"""What is sold: packages, packs and plans, read from the text of the one reviewed file.
+
+Pure: who reads the file, and which Stripe price a product became, is left to others.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from tallybook.domain.errors import CatalogError
+from tallybook.domain.money import Credits, Money
+
+_LOOKUP_KEY = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_CURRENCY = re.compile(r"[a-z]{3}")
+_INTERVALS = ("day", "week", "month", "year")
+_TEXT_MAX = 500
+_CREDITS_MAX = 1_000_000
+_AMOUNT_MAX = 99_999_999
+
+
+class Family(StrEnum):
+    """The three kinds of products; each can be switched on separately."""
+
+    PACKAGE = "package"
+    PACK = "pack"
+    PLAN = "plan"
+
+    @property
+    def section(self) -> str:
+        """Its name in the file: ``packages``."""
+        return f"{self}s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One line of the catalogue: so many credits for so much money, once or per interval.
+
+    ``id`` is the permanent integer of a package. ``forced_price_id`` is a Stripe price that the settings name.
+    """
+
+    family: Family
+    id: int | None
+    lookup_key: str
+    name: str
+    description: str
+    credits: Credits
+    price: Money
+    interval: str | None
+    aliases: tuple[str, ...] = ()
+    badge: str | None = None
+    enabled: bool = True
+    forced_price_id: str | None = None
+
+    @property
+    def mode(self) -> str:
+        """How it is bought, in Stripe's words: ``payment`` once, ``subscription`` per interval."""
+        return "payment" if self.interval is None else "subscription"
+
+    @property
+    def references(self) -> frozenset[str]:
+        """Every name it answers to, besides the Stripe price it was linked to."""
+        names = {self.lookup_key, *self.aliases}
+        if self.forced_price_id is not None:
+            names.add(self.forced_price_id)
+        return frozenset(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every product, in the order of the file."""
+
+    products: tuple[Product, ...]
+
+    @classmethod
+    def parse(cls, text: str, price_overrides: Mapping[str, str] | None = None) -> Catalog:
+        """The catalogue in the text of a TOML file, with the Stripe prices that settings force by lookup key.
+
+        Raises:
+            CatalogError: names the key that is wrong and says what to do.
+        """
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as problem:
+            raise CatalogError(f"The catalogue is not valid TOML: {problem}.") from None
+        known = {"currency", "families", *(family.section for family in Family)}
+        _refuse_unknown("the catalogue", document, known)
+        currency = document.get("currency", "usd")
+        switches = _switches(document.get("families", {}))
+        forced = price_overrides or {}
+        products = tuple(
+            _product(family, place, line, currency, enabled=switches[family], forced=forced)
+            for family in Family
+            for place, line in enumerate(_lines(document, family))
+        )
+        _refuse_doubles(products)
+        return cls(products)
+
+    @property
+    def on_sale(self) -> tuple[Product, ...]:
+        """The products whose family is switched on and that are not switched off themselves."""
+        return tuple(product for product in self.products if product.enabled)
+
+    def find(self, reference: str | int) -> Product | None:
+        """The product on sale with this lookup key, alias, forced Stripe price id or (an integer) package id."""
+        for product in self.on_sale:
+            if isinstance(reference, int):
+                if product.id == reference:
+                    return product
+            elif reference in product.references:
+                return product
+        return None
+
+
+def _switches(given: object) -> dict[Family, bool]:
+    if not isinstance(given, dict):
+        raise CatalogError("families: make it a table, as in [families] packages = true.")
+    _refuse_unknown("families", given, {family.section for family in Family})
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise CatalogError(f"families.{name}: say true or false.")
+    return {family: given.get(family.section, True) for family in Family}
+
+
+def _lines(document: Mapping[str, Any], family: Family) -> Sequence[Mapping[str, Any]]:
+    lines = document.get(family.section, [])
+    if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+        raise CatalogError(f"{family.section}: write each product as [[{family.section}]].")
+    return lines
+
+
+def _product(
+    family: Family,
+    place: int,
+    line: Mapping[str, Any],
+    currency: object,
+    *,
+    enabled: bool,
+    forced: Mapping[str, str],
+) -> Product:
+    at = f"{family.section}[{place}]"
+    known = {"lookup_key", "name", "description", "credits", "amount_minor", "currency"}
+    known |= {"aliases", "badge", "enabled"}
+    known |= {Family.PACKAGE: {"id"}, Family.PACK: set(), Family.PLAN: {"interval"}}[family]
+    _refuse_unknown(at, line, known)
+    key = _text(at, line, "lookup_key")
+    if not _LOOKUP_KEY.fullmatch(key):
+        raise CatalogError(f"{at}.lookup_key: use lower-case letters, digits and _ only.")
+    at = f"{family.section}.{key}"
+    money_in = line.get("currency", currency)
+    if not isinstance(money_in, str) or not _CURRENCY.fullmatch(money_in):
+        raise CatalogError(f"{at}.currency: use a three-letter code in lower case, such as usd.")
+    interval = line.get("interval")
+    if family is Family.PLAN and interval not in _INTERVALS:
+        raise CatalogError(f"{at}.interval: use one of {', '.join(_INTERVALS)}.")
+    own_switch = line.get("enabled", True)
+    if not isinstance(own_switch, bool):
+        raise CatalogError(f"{at}.enabled: say true or false.")
+    return Product(
+        family=family,
+        id=_integer(at, line, "id", most=10_000) if family is Family.PACKAGE else None,
+        lookup_key=key,
+        name=_text(at, line, "name"),
+        description=_text(at, line, "description"),
+        credits=Credits.whole(_integer(at, line, "credits", most=_CREDITS_MAX)),
+        price=Money(_integer(at, line, "amount_minor", most=_AMOUNT_MAX), money_in),
+        interval=interval,
+        aliases=_aliases(at, line),
+        badge=_text(at, line, "badge") if "badge" in line else None,
+        enabled=enabled and own_switch,
+        forced_price_id=forced.get(key),
+    )
+
+
+def _aliases(at: str, line: Mapping[str, Any]) -> tuple[str, ...]:
+    given = line.get("aliases", [])
+    if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
+        raise CatalogError(f'{at}.aliases: make it a list of names, such as ["price_old"].')
+    return tuple(given)
+
+
+def _text(at: str, line: Mapping[str, Any], name: str) -> str:
+    value = line.get(name)
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= _TEXT_MAX:
+        raise CatalogError(f"{at}.{name}: give a text of 1 to {_TEXT_MAX} characters.")
+    return value.strip()
+
+
+def _integer(at: str, line: Mapping[str, Any], name: str, *, most: int) -> int:
+    value = line.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+        raise CatalogError(f"{at}.{name}: give a whole number from 1 to {most:,}.")
+    return value
+
+
+def _refuse_unknown(at: str, given: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        names = ", ".join(sorted(known))
+        raise CatalogError(f"{at}: {unknown[0]} is not known here; use {names}.")
+
+
+def _refuse_doubles(products: Sequence[Product]) -> None:
+    owner: dict[str | int, str] = {}
+    for product in products:
+        at = f"{product.family.section}.{product.lookup_key}"
+        names: list[str | int] = [product.lookup_key, *product.aliases]
+        names += [] if product.id is None else [product.id]
+        names += [] if product.forced_price_id is None else [product.forced_price_id]
+        for name in names:
+            if owner.setdefault(name, at) != at or names.count(name) > 1:
+                raise CatalogError(f"{at}: {name} is already taken by {owner[name]}; each is unique.")

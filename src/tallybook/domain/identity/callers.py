@@ -1,0 +1,123 @@
+"""Who is calling, and the only authorization checks there are.
+
+How a caller proved who they are (session token, API key, command line) is decided before; nobody asks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tallybook.domain.errors import (
+    AdminRequiredError,
+    AuthenticationRequiredError,
+    PermissionDeniedError,
+)
+
+HOUSE_APP_ID = 0
+"""The app under which Tallybook itself posts: fulfilment, the command line, its own pages."""
+
+
+class Permission(StrEnum):
+    """What an app may do; document 000 names the first four."""
+
+    READ_USER_INFO = "read_user_info"
+    READ_CREDITS = "read_credits"
+    CONSUME_CREDITS = "consume_credits"
+    PURCHASE_CREDITS = "purchase_credits"
+    GRANT_CREDITS = "grant_credits"
+
+
+SEED_PERMISSIONS = (
+    Permission.READ_USER_INFO,
+    Permission.READ_CREDITS,
+    Permission.CONSUME_CREDITS,
+    Permission.PURCHASE_CREDITS,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An authenticated caller.
+
+    ``user_id`` is set for a session, ``by_key`` for an API key (which acts for any user of the app's permissions).
+    ``app_id`` is the app that calls or for which the session was opened; 0 is the house.
+    ``permissions`` are the app's; a session of the house app has them all, for its own user.
+    """
+
+    app_id: int = HOUSE_APP_ID
+    app_public_id: str = "app_house"
+    user_id: int | None = None
+    session_id: str | None = None
+    is_admin: bool = False
+    by_key: bool = False
+    permissions: frozenset[Permission] = frozenset(Permission)
+
+    def require(self, permission: Permission) -> None:
+        """Refuse unless the caller's app holds the permission; an admin of the house holds all.
+
+        Raises:
+            PermissionDeniedError: it does not.
+        """
+        if permission not in self.permissions:
+            raise PermissionDeniedError(
+                f"The app lacks the permission {permission}: an admin can add it.",
+                permission=str(permission),
+            )
+
+    @property
+    def rules_the_house(self) -> bool:
+        """Whether this is an admin signed in to the house itself, or its command line."""
+        return self.is_admin and self.app_id == HOUSE_APP_ID
+
+    def require_admin(self) -> None:
+        """Refuse unless the caller is an admin signed in to the house itself.
+
+        A session that an admin opened for some app does not carry admin rights into that app.
+
+        Raises:
+            AdminRequiredError: it is not.
+        """
+        if not self.rules_the_house:
+            raise AdminRequiredError
+
+    def require_grant(self) -> None:
+        """Refuse unless the caller may add credits: an admin of the house, or an app's key with the permission.
+
+        A customer's session never may, whatever its app may do.
+
+        Raises:
+            PermissionDeniedError: it may not.
+        """
+        if self.by_key and Permission.GRANT_CREDITS in self.permissions:
+            return
+        if not self.rules_the_house:
+            raise PermissionDeniedError(
+                "Adding credits needs an admin, or an API key of an app with grant_credits.",
+                permission=str(Permission.GRANT_CREDITS),
+            )
+
+    def user_for(self, user_id: int | None, permission: Permission) -> int:
+        """The user that this call is about: the caller's own, or the named one if they may.
+
+        Raises:
+            PermissionDeniedError: another user's, and neither an admin nor an app key with the permission.
+            AuthenticationRequiredError: no user is named and the caller is not one.
+        """
+        self.require(permission)
+        if user_id is None:
+            if self.user_id is None:
+                raise AuthenticationRequiredError("Name a user, or call with a user's session token.")
+            return self.user_id
+        if user_id == self.user_id or self.by_key or self.rules_the_house:
+            return user_id
+        raise PermissionDeniedError("This belongs to another user.")
+
+    @property
+    def actor(self) -> tuple[str, str]:
+        """Kind and id for the audit log."""
+        if self.user_id is not None:
+            return ("admin" if self.is_admin else "user", str(self.user_id))
+        if self.by_key:
+            return ("app", self.app_public_id)
+        return ("operator", "cli")

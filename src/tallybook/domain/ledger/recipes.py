@@ -1,0 +1,190 @@
+"""What each business event asks of the ledger: all flows on one page.
+
+| event                     | recipe      | debit                | credit                                  |
+|---------------------------|-------------|----------------------|-----------------------------------------|
+| a paid pack or package    | purchase    | purchases            | available (then available → debt)       |
+| an admin or an app adds   | adjustment  | adjustments          | available (then available → debt)       |
+| an app spends             | spend       | available            | usage                                   |
+| work of unknown cost      | hold        | available            | held                                    |
+| what the work cost        | capture     | held                 | usage; if final, held → available       |
+| the work did not happen   | release     | held                 | available                               |
+| money that went back      | clawback    | available, then debt | refunded or disputed                    |
+
+Whether the accounts may move (enough credits, hold still open, same terms on a retry) is decided under the
+wallet's lock by ``postgres/functions/post_v1.sql``, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from tallybook.domain.ids import LedgerId
+from tallybook.domain.ledger.requests import Account, HoldPolicy, Note, Posting
+from tallybook.domain.money import Credits, Money, positive
+
+HOLD_LIFETIME_DEFAULT_SECONDS = 900
+HOLD_LIFETIME_MAX_SECONDS = 7 * 24 * 3600
+
+
+def _noted(posting: Posting, note: Note | None) -> Posting:
+    if note is None:
+        return posting
+    return replace(
+        posting,
+        description=note.description,
+        service=note.service,
+        metadata=dict(note.metadata) if note.metadata else None,
+    )
+
+
+def purchase(
+    wallet_id: int, credits: Credits, *, paid: Money, reference: str, key: str, note: Note | None = None
+) -> Posting:
+    """Credits bought with money; ``reference`` names the checkout session, ``paid`` is for the whole lot."""
+    return _noted(
+        Posting(
+            op="grant",
+            wallet_id=wallet_id,
+            app_id=0,
+            key=key,
+            amount_micro=positive(credits).micro,
+            house=Account.PURCHASES,
+            source="purchase",
+            price_minor=paid.minor,
+            currency=paid.currency,
+            reference=reference,
+        ),
+        note,
+    )
+
+
+def adjustment(
+    wallet_id: int,
+    credits: Credits,
+    *,
+    app_id: int,
+    key: str | None,
+    note: Note | None = None,
+    expires_at: datetime | None = None,
+) -> Posting:
+    """Credits added by hand: an admin, the command line, or an app that may grant."""
+    return _noted(
+        Posting(
+            op="grant",
+            wallet_id=wallet_id,
+            app_id=app_id,
+            key=key,
+            amount_micro=positive(credits).micro,
+            house=Account.ADJUSTMENTS,
+            source="adjustment",
+            lot_expires_at=expires_at,
+        ),
+        note,
+    )
+
+
+def spend(
+    wallet_id: int, credits: Credits, *, app_id: int, key: str | None, note: Note | None = None
+) -> Posting:
+    """Credits used at once, at a cost known beforehand."""
+    return _noted(
+        Posting(
+            op="spend",
+            wallet_id=wallet_id,
+            app_id=app_id,
+            key=key,
+            amount_micro=positive(credits).micro,
+            house=Account.USAGE,
+        ),
+        note,
+    )
+
+
+def hold(
+    wallet_id: int,
+    credits: Credits,
+    *,
+    app_id: int,
+    key: str | None,
+    lifetime_seconds: int = HOLD_LIFETIME_DEFAULT_SECONDS,
+    on_expiry: HoldPolicy = HoldPolicy.RELEASE,
+    estimate: Credits | None = None,
+    note: Note | None = None,
+) -> Posting:
+    """Credits set aside before the work; ``estimate`` is what ``capture_estimate`` would take at expiry."""
+    return _noted(
+        Posting(
+            op="hold",
+            wallet_id=wallet_id,
+            app_id=app_id,
+            key=key,
+            amount_micro=positive(credits).micro,
+            lifetime_seconds=lifetime_seconds,
+            on_expiry=on_expiry,
+            estimate_micro=None if estimate is None else estimate.micro,
+        ),
+        note,
+    )
+
+
+def capture(
+    hold_id: LedgerId,
+    credits: Credits,
+    *,
+    app_id: int,
+    key: str | None,
+    final: bool = True,
+    note: Note | None = None,
+) -> Posting:
+    """Take what the work cost; a final capture gives the rest back and may be of zero."""
+    return _noted(
+        Posting(
+            op="capture",
+            wallet_id=hold_id.wallet_id,
+            app_id=app_id,
+            key=key,
+            amount_micro=credits.micro if final and credits.micro == 0 else positive(credits).micro,
+            hold_version=hold_id.version,
+            final=final,
+        ),
+        note,
+    )
+
+
+def release(hold_id: LedgerId, *, app_id: int, key: str | None, note: Note | None = None) -> Posting:
+    """Give everything that is left of a hold back."""
+    return _noted(
+        Posting(
+            op="release",
+            wallet_id=hold_id.wallet_id,
+            app_id=app_id,
+            key=key,
+            hold_version=hold_id.version,
+        ),
+        note,
+    )
+
+
+def clawback(
+    wallet_id: int,
+    credits: Credits,
+    *,
+    house: Account,
+    key: str,
+    lot: LedgerId | None = None,
+    note: Note | None = None,
+) -> Posting:
+    """Credits whose money went back (``house``: refunded or disputed); what was spent already becomes debt."""
+    return _noted(
+        Posting(
+            op="clawback",
+            wallet_id=wallet_id,
+            app_id=0,
+            key=key,
+            amount_micro=positive(credits).micro,
+            house=house,
+            lot_version=None if lot is None else lot.version,
+        ),
+        note,
+    )

@@ -1,0 +1,1 @@
+"""What a payment processor reports, in our words, and what a checkout goes through."""

@@ -1,0 +1,139 @@
+"""A checkout, and the one judgement of what Stripe's report about it means. Pure; effects are the use case's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from tallybook.domain.money import Credits, Money
+from tallybook.domain.payments.reports import SessionReport
+
+QUANTITY_MAX = 1000
+PAID = ("paid", "no_payment_required")
+"""The two payment states in which Stripe says to fulfil: https://docs.stripe.com/api/checkout/sessions/object."""
+
+# What a payment intent is in once a delayed payment has failed; before, it is "processing".
+_FAILED_PAYMENTS = ("requires_payment_method", "canceled")
+
+
+class Status(StrEnum):
+    """How far a checkout is; ``paid`` is final, the others follow what Stripe reports."""
+
+    INTENDED = "intended"
+    OPEN = "open"
+    PROCESSING = "processing"
+    PAID = "paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What was asked for; a retry under the same key must ask for the same."""
+
+    user_id: int
+    lookup_key: str
+    mode: str
+    quantity: int
+    success_url: str
+    cancel_url: str
+
+    def digest(self) -> bytes:
+        """Equal for equal terms."""
+        parts = [
+            self.user_id,
+            self.lookup_key,
+            self.mode,
+            self.quantity,
+            self.success_url,
+            self.cancel_url,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A checkout as it is in our books: the terms are bound, whatever the catalogue says later.
+
+    ``price`` and ``credits`` are for the whole quantity; ``granted_version`` is the transfer that brought them.
+    """
+
+    checkout_id: int
+    intent_id: UUID
+    user_id: int
+    wallet_id: int
+    app_id: int
+    terms: bytes
+    mode: str
+    lookup_key: str
+    product_name: str
+    stripe_price_id: str
+    quantity: int
+    credits: Credits
+    price: Money
+    success_url: str
+    cancel_url: str
+    status: Status
+    attempt: int
+    stripe_session_id: str | None
+    stripe_customer_id: str | None
+    url: str | None
+    paid_minor: int | None
+    granted_version: int | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+
+    @property
+    def grant_key(self) -> str:
+        """The business key under which its credits are posted, once and for ever."""
+        assert self.stripe_session_id is not None
+        return f"stripe:checkout_session:{self.stripe_session_id}:grant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What to do about a report: the status to write down, whether to grant, and the outcome in a word."""
+
+    status: Status
+    grants: bool
+    outcome: str
+
+
+def judge(checkout: Checkout, report: SessionReport, *, livemode: bool) -> Judgement:
+    """What Stripe's report about our session means; says nothing about events, so order does not matter."""
+    if checkout.status is Status.PAID:
+        return Judgement(status=Status.PAID, grants=False, outcome="already_granted")
+    fault = _mismatch(checkout, report, livemode=livemode)
+    if fault is not None:
+        return Judgement(status=checkout.status, grants=False, outcome=f"mismatch_{fault}")
+    if report.status == "expired":
+        return Judgement(status=Status.EXPIRED, grants=False, outcome="expired")
+    if report.status != "complete":
+        return Judgement(status=checkout.status, grants=False, outcome="not_paid")
+    if report.payment_status in PAID:
+        return Judgement(status=Status.PAID, grants=True, outcome="granted")
+    if report.payment_intent_status in _FAILED_PAYMENTS:
+        return Judgement(status=Status.FAILED, grants=False, outcome="payment_failed")
+    return Judgement(status=Status.PROCESSING, grants=False, outcome="not_paid")
+
+
+def _mismatch(checkout: Checkout, report: SessionReport, *, livemode: bool) -> str | None:
+    """The first thing in which the report is not about what we sold; discounts, tax and shipping may be."""
+    subtotal, total = report.amount_subtotal, report.amount_total
+    extras = report.amount_tax + report.amount_shipping
+    checks = {
+        "session": report.id == checkout.stripe_session_id,
+        "livemode": report.livemode == livemode,
+        "mode": report.mode == checkout.mode,
+        "customer": report.customer_id == checkout.stripe_customer_id,
+        "currency": report.currency == checkout.price.currency,
+        "amount": subtotal == checkout.price.minor
+        and total is not None
+        and total + report.amount_discount == subtotal + extras,
+    }
+    return next((name for name, good in checks.items() if not good), None)

@@ -1,0 +1,68 @@
+"""What Stripe reports, in our words: sessions, prices, events. Plain values; no Stripe type gets past the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tallybook.domain.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReport:
+    """A Checkout Session as Stripe has it right now; amounts in minor units of ``currency``."""
+
+    id: str
+    mode: str
+    status: str | None
+    payment_status: str
+    amount_subtotal: int | None
+    amount_total: int | None
+    amount_discount: int
+    amount_tax: int
+    amount_shipping: int
+    currency: str | None
+    customer_id: str | None
+    payment_intent_id: str | None
+    payment_intent_status: str | None
+    livemode: bool
+    metadata: Mapping[str, str]
+    url: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceReport:
+    """A price at Stripe, with what its product says to buyers."""
+
+    id: str
+    product_id: str
+    product_name: str
+    product_description: str | None
+    price: Money | None
+    interval: str | None
+    lookup_key: str | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountReport:
+    """Whose Stripe account the secret key belongs to."""
+
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedEvent:
+    """A webhook whose signature was good; the body is a hint only, objects are fetched afresh."""
+
+    event_id: str
+    type: str
+    api_version: str | None
+    livemode: bool
+    account_id: str | None
+    object_id: str | None
+    customer_id: str | None
+    created: datetime
+    raw: bytes

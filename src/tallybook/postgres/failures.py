@@ -1,0 +1,37 @@
+"""Driver failures to refusals: nothing above this floor ever sees a driver's exception."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from tallybook.domain.errors import DatabaseUnavailableError, WalletBusyError
+
+_UNAVAILABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    ConnectionError,
+    TimeoutError,
+    OSError,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn an outage into ``database_unavailable`` and a lock time-out into ``wallet_busy``; both are retried.
+
+    Everything else a driver raises is a bug and passes through.
+    """
+    try:
+        yield
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as failure:
+        raise WalletBusyError from failure
+    except _UNAVAILABLE as failure:
+        raise DatabaseUnavailableError from failure

@@ -1,0 +1,141 @@
+-- Every promise of the ledger, checked against what is stored; each row that comes back is a broken one.
+
+CREATE FUNCTION tallybook.verify_v1()
+RETURNS TABLE (wallet_id bigint, version bigint, check_name text, detail text)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
+    WITH ordered AS (
+        SELECT t.*, lag(t) OVER w AS before
+        FROM transfers AS t WINDOW w AS (PARTITION BY t.wallet_id ORDER BY t.version)
+    ),
+    newest AS (
+        SELECT DISTINCT ON (t.wallet_id) t.* FROM transfers AS t ORDER BY t.wallet_id, t.version DESC
+    ),
+    open_holds AS (
+        SELECT h.wallet_id, sum(h.remaining_micro) AS held_micro FROM holds AS h GROUP BY h.wallet_id
+    ),
+    lot_sums AS (
+        SELECT l.wallet_id, sum(l.available_micro) AS available_micro, sum(l.held_micro) AS held_micro
+        FROM lots AS l GROUP BY l.wallet_id
+    ),
+    moved AS (
+        SELECT m.wallet_id, m.version, sum(m.amount_micro) AS amount_micro
+        FROM lot_moves AS m GROUP BY m.wallet_id, m.version
+    ),
+    lot_flows AS (
+        SELECT m.wallet_id, m.lot_version,
+            sum(CASE WHEN t.credit = 'available' THEN m.amount_micro ELSE 0 END
+                - CASE WHEN t.debit = 'available' THEN m.amount_micro ELSE 0 END) AS available_micro,
+            sum(CASE WHEN t.credit = 'held' THEN m.amount_micro ELSE 0 END
+                - CASE WHEN t.debit = 'held' THEN m.amount_micro ELSE 0 END) AS held_micro
+        FROM lot_moves AS m INNER JOIN transfers AS t USING (wallet_id, version)
+        GROUP BY m.wallet_id, m.lot_version
+    ),
+    hold_flows AS (
+        SELECT t.wallet_id, t.hold_version,
+            coalesce(sum(t.amount_micro) FILTER (WHERE t.kind = 'hold'), 0) AS placed_micro,
+            coalesce(sum(t.amount_micro) FILTER (WHERE t.kind = 'capture'), 0) AS captured_micro,
+            coalesce(sum(t.amount_micro) FILTER (WHERE t.kind = 'release'), 0) AS released_micro
+        FROM transfers AS t WHERE t.hold_version IS NOT NULL GROUP BY t.wallet_id, t.hold_version
+    )
+    SELECT found.wallet_id, found.version, found.check_name, found.detail FROM (
+        SELECT o.wallet_id, o.version, 'transfer_numbers' AS check_name,
+            format('follows transfer %s', coalesce((o.before).version, 0)) AS detail
+        FROM ordered AS o WHERE o.version <> coalesce((o.before).version, 0) + 1
+        UNION ALL
+        SELECT o.wallet_id, o.version, 'running_balances',
+            format('%s of %s does not lead from the balances before to those after', o.kind, o.amount_micro)
+        FROM ordered AS o
+        WHERE o.available_after <> coalesce((o.before).available_after, 0)
+            + CASE WHEN o.credit = 'available' THEN o.amount_micro ELSE 0 END
+            - CASE WHEN o.debit = 'available' THEN o.amount_micro ELSE 0 END
+            OR o.held_after <> coalesce((o.before).held_after, 0)
+            + CASE WHEN o.credit = 'held' THEN o.amount_micro ELSE 0 END
+            - CASE WHEN o.debit = 'held' THEN o.amount_micro ELSE 0 END
+            OR o.debt_after <> coalesce((o.before).debt_after, 0)
+            + CASE WHEN o.debit = 'debt' THEN o.amount_micro ELSE 0 END
+            - CASE WHEN o.credit = 'debt' THEN o.amount_micro ELSE 0 END
+            OR o.available_after < 0 OR o.held_after < 0 OR o.debt_after < 0
+        UNION ALL
+        SELECT o.wallet_id, o.version, 'chain', 'the digest does not fit the row and the one before it'
+        FROM ordered AS o
+        WHERE o.digest <> transfer_digest_v1(coalesce((o.before).digest, '\x'), (
+            SELECT t FROM transfers AS t WHERE t.wallet_id = o.wallet_id AND t.version = o.version
+        ))
+        UNION ALL
+        SELECT o.wallet_id, o.version, 'times', 'earlier than the transfer before it'
+        FROM ordered AS o WHERE o.created_at < (o.before).created_at
+        UNION ALL
+        SELECT w.wallet_id, w.version, 'wallet_row', format(
+            'wallet says %s available, %s held, %s debt at version %s; its transfers say %s, %s, %s at %s',
+            w.available_micro, w.held_micro, w.debt_micro, w.version,
+            coalesce(n.available_after, 0), coalesce(n.held_after, 0), coalesce(n.debt_after, 0),
+            coalesce(n.version, 0))
+        FROM wallets AS w LEFT JOIN newest AS n ON n.wallet_id = w.wallet_id
+        WHERE (w.available_micro, w.held_micro, w.debt_micro, w.version, w.digest)
+            IS DISTINCT FROM (coalesce(n.available_after, 0), coalesce(n.held_after, 0),
+                coalesce(n.debt_after, 0), coalesce(n.version, 0), coalesce(n.digest, '\x'))
+        UNION ALL
+        SELECT n.wallet_id, n.version, 'wallet_missing', 'transfers of a wallet that does not exist'
+        FROM newest AS n WHERE NOT EXISTS (SELECT 1 FROM wallets AS w WHERE w.wallet_id = n.wallet_id)
+        UNION ALL
+        SELECT w.wallet_id, w.version, 'wallet_holds',
+            format('%s held, but its holds have %s left', w.held_micro, coalesce(h.held_micro, 0))
+        FROM wallets AS w LEFT JOIN open_holds AS h ON h.wallet_id = w.wallet_id
+        WHERE w.held_micro <> coalesce(h.held_micro, 0)
+        UNION ALL
+        SELECT coalesce(h.wallet_id, f.wallet_id), coalesce(h.version, f.hold_version), 'hold_row',
+            format('hold says placed %s, captured %s, released %s; its transfers say %s, %s, %s',
+                h.placed_micro, h.captured_micro, h.released_micro,
+                f.placed_micro, f.captured_micro, f.released_micro)
+        FROM holds AS h FULL JOIN hold_flows AS f ON f.wallet_id = h.wallet_id AND f.hold_version = h.version
+        WHERE (h.placed_micro, h.captured_micro, h.released_micro)
+            IS DISTINCT FROM (f.placed_micro, f.captured_micro, f.released_micro)
+        UNION ALL
+        SELECT h.wallet_id, h.version, 'hold_lots', 'the lots it has pinned are not what it has left'
+        FROM holds AS h
+        WHERE h.remaining_micro <> (SELECT coalesce(sum(x), 0) FROM unnest(h.lot_micros) AS x)
+        UNION ALL
+        SELECT w.wallet_id, w.version, 'wallet_lots',
+            format('%s available and %s held, but its lots have %s and %s', w.available_micro,
+                w.held_micro, coalesce(s.available_micro, 0), coalesce(s.held_micro, 0))
+        FROM wallets AS w LEFT JOIN lot_sums AS s ON s.wallet_id = w.wallet_id
+        WHERE (w.available_micro, w.held_micro)
+            IS DISTINCT FROM (coalesce(s.available_micro, 0)::bigint, coalesce(s.held_micro, 0)::bigint)
+        UNION ALL
+        SELECT coalesce(l.wallet_id, f.wallet_id), coalesce(l.version, f.lot_version), 'lot_row',
+            format('lot has %s available and %s held; its moves say %s and %s',
+                l.available_micro, l.held_micro, f.available_micro, f.held_micro)
+        FROM lots AS l FULL JOIN lot_flows AS f ON f.wallet_id = l.wallet_id AND f.lot_version = l.version
+        WHERE (l.available_micro::numeric, l.held_micro::numeric)
+            IS DISTINCT FROM (f.available_micro, f.held_micro)
+        UNION ALL
+        SELECT l.wallet_id, l.version, 'lot_grant', 'the lot and the transfer that brought it differ'
+        FROM lots AS l LEFT JOIN transfers AS t ON t.wallet_id = l.wallet_id AND t.version = l.version
+        WHERE t.kind IS DISTINCT FROM 'grant' OR t.amount_micro IS DISTINCT FROM l.amount_micro
+        UNION ALL
+        SELECT t.wallet_id, t.version, 'transfer_lots',
+            format('moves %s of its lots instead of %s', coalesce(m.amount_micro, 0), t.amount_micro)
+        FROM transfers AS t LEFT JOIN moved AS m ON m.wallet_id = t.wallet_id AND m.version = t.version
+        WHERE coalesce(m.amount_micro, 0) <> CASE WHEN t.debit = 'debt' THEN 0 ELSE t.amount_micro END
+        UNION ALL
+        SELECT t.wallet_id, t.version, 'note', 'the note is not the one that was written with the transfer'
+        FROM notes AS n INNER JOIN transfers AS t ON t.wallet_id = n.wallet_id AND t.version = n.version
+        WHERE t.note_digest IS DISTINCT FROM note_digest_v1(n.salt, n.description, n.service, n.metadata)
+        UNION ALL
+        SELECT f.wallet_id, t.version, 'answered_twice', format('key %L was refused and booked', f.key)
+        FROM refusals AS f INNER JOIN transfers AS t
+            ON t.wallet_id = f.wallet_id AND t.app_id = f.app_id AND t.key = f.key
+        UNION ALL
+        SELECT 0, 0, 'zero_sum', 'debits and credits do not cancel out'
+        FROM wallets AS w
+        HAVING coalesce(sum(w.available_micro + w.held_micro - w.debt_micro), 0) <> (
+            SELECT coalesce(sum(
+                CASE WHEN t.debit NOT IN ('available', 'held', 'debt') THEN t.amount_micro ELSE 0 END
+                - CASE WHEN t.credit NOT IN ('available', 'held', 'debt') THEN t.amount_micro ELSE 0 END
+            ), 0) FROM transfers AS t
+        )
+    ) AS found
+    ORDER BY found.wallet_id, found.version, found.check_name
+$$;
+COMMENT ON FUNCTION tallybook.verify_v1() IS 'Every broken promise of the ledger, first wallet and first transfer first; no row means the books tie.';

@@ -1,0 +1,218 @@
+"""The door to the ledger: post requests, read wallets, transfers and holds, verify the books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from tallybook.domain.errors import (
+    BillingError,
+    HoldNotFoundError,
+    UserNotFoundError,
+    WalletNotFoundError,
+    all_codes,
+)
+from tallybook.domain.ids import LedgerId
+from tallybook.domain.ledger.requests import (
+    Account,
+    Answer,
+    Fault,
+    Hold,
+    HoldPolicy,
+    Posting,
+    Transfer,
+    Wallet,
+)
+from tallybook.postgres.pool import Row, Transaction
+from tallybook.postgres.statements import Statements
+
+_SQL = Statements("ledger")
+_POSTING_FIELDS = tuple(field.name for field in fields(Posting))
+_REFUSALS = all_codes()
+
+
+async def post(
+    tx: Transaction, now: datetime, requests: Sequence[Posting], *, wait: bool
+) -> list[Answer | BillingError]:
+    """Post a batch in this transaction; one answer for each request, in order.
+
+    A refusal is an answer too and is stored under its key, so commit the transaction either way. With ``wait``
+    false, a wallet that another transaction holds is answered ``WalletBusyError``.
+    """
+    rows = await tx.many(
+        _SQL.post,
+        now=now,
+        wait=wait,
+        requests=[_wire(place, posting) for place, posting in enumerate(requests, 1)],
+    )
+    assert len(rows) == len(requests), (len(rows), len(requests))
+    return [_answer(row) for row in rows]
+
+
+async def open_wallet(
+    tx: Transaction, now: datetime, *, user_id: int | None = None, organisation_id: int | None = None
+) -> int:
+    """The default wallet of a user or an organisation, opened if there is none."""
+    row = await tx.one(_SQL.open_wallet, now=now, user_id=user_id, organisation_id=organisation_id)
+    return int(row["wallet_id"])
+
+
+async def claim(
+    tx: Transaction, now: datetime, *, livemode: bool, object_kind: str, object_id: str, wallet_id: int
+) -> int:
+    """Claim a Stripe object for a wallet; gives back the wallet that holds the claim, maybe another."""
+    row = await tx.one(
+        _SQL.claim,
+        now=now,
+        livemode=livemode,
+        object_kind=object_kind,
+        object_id=object_id,
+        wallet_id=wallet_id,
+    )
+    return int(row["wallet_id"])
+
+
+async def wallet(tx: Transaction, wallet_id: int) -> Wallet:
+    """A wallet as it is now.
+
+    Raises:
+        WalletNotFoundError: there is none.
+    """
+    row = await tx.maybe(_SQL.wallet, wallet_id=wallet_id)
+    if row is None:
+        raise WalletNotFoundError
+    return _wallet(row)
+
+
+async def place_of_user(tx: Transaction, user_id: int) -> tuple[bool, int | None]:
+    """Whether a user is active, and their default wallet if it is open.
+
+    Raises:
+        UserNotFoundError: there is no such user.
+    """
+    row = await tx.maybe(_SQL.place_of_user, user_id=user_id)
+    if row is None:
+        raise UserNotFoundError(user_id=user_id)
+    return row["is_active"], row["wallet_id"]
+
+
+async def is_member(tx: Transaction, organisation_id: int | None, user_id: int) -> bool:
+    """Whether a user belongs to an organisation that owns wallets."""
+    if organisation_id is None:
+        return False
+    row = await tx.one(_SQL.is_member, organisation_id=organisation_id, user_id=user_id)
+    return bool(row["is_member"])
+
+
+async def transfers_before(
+    tx: Transaction, wallet_id: int, *, before: int, limit: int
+) -> list[Transfer]:
+    """A page of a wallet's history, newest first: up to ``limit`` transfers with a version below ``before``."""
+    rows = await tx.many(_SQL.transfers_before, wallet_id=wallet_id, before=before, limit=limit)
+    return [_transfer(row) for row in rows]
+
+
+async def transfer(tx: Transaction, transfer_id: LedgerId) -> Transfer | None:
+    """One transfer, or None."""
+    row = await tx.maybe(
+        _SQL.transfer, wallet_id=transfer_id.wallet_id, version=transfer_id.version
+    )
+    return None if row is None else _transfer(row)
+
+
+async def hold(tx: Transaction, hold_id: LedgerId) -> Hold:
+    """One hold as it is now.
+
+    Raises:
+        HoldNotFoundError: there is none.
+    """
+    row = await tx.maybe(_SQL.hold, wallet_id=hold_id.wallet_id, version=hold_id.version)
+    if row is None:
+        raise HoldNotFoundError
+    return _hold(row)
+
+
+async def verify(tx: Transaction) -> list[Fault]:
+    """Every broken promise of the ledger; empty means the books tie."""
+    return [
+        Fault(wallet_id=r["wallet_id"], version=r["version"], check=r["check_name"], detail=r["detail"])
+        for r in await tx.many(_SQL.verify)
+    ]
+
+
+async def totals(tx: Transaction) -> dict[str, int]:
+    """How many wallets, transfers and holds there are."""
+    return dict(await tx.one(_SQL.totals))
+
+
+def _wire(place: int, posting: Posting) -> dict[str, Any]:
+    # What is not asked for is left out, so that the terms of a key stay the same when Posting grows a field.
+    wire: dict[str, Any] = {"ord": place}
+    for name in _POSTING_FIELDS:
+        value = getattr(posting, name)
+        if value is not None:
+            wire[name] = value.isoformat() if isinstance(value, datetime) else value
+    return wire
+
+
+def _answer(row: Row) -> Answer | BillingError:
+    if row["code"] != "ok":
+        return _REFUSALS[row["code"]](**row["facts"])
+    hold_version = row["hold_version"]
+    return Answer(
+        transfer=LedgerId(row["wallet_id"], row["version"]),
+        kind=row["kind"],
+        amount_micro=row["amount_micro"],
+        released_micro=row["released_micro"],
+        repaid_micro=row["repaid_micro"],
+        owed_micro=row["owed_micro"],
+        available_micro=row["available_micro"],
+        held_micro=row["held_micro"],
+        debt_micro=row["debt_micro"],
+        wallet_version=row["wallet_version"],
+        hold=None if hold_version is None else LedgerId(row["wallet_id"], hold_version),
+        created_at=row["created_at"],
+        replayed=row["replayed"],
+    )
+
+
+def _wallet(row: Row) -> Wallet:
+    return Wallet(**{field.name: row[field.name] for field in fields(Wallet)})
+
+
+def _hold(row: Row) -> Hold:
+    return Hold(
+        id=LedgerId(row["wallet_id"], row["version"]),
+        app_id=row["app_id"],
+        placed_micro=row["placed_micro"],
+        captured_micro=row["captured_micro"],
+        released_micro=row["released_micro"],
+        remaining_micro=row["remaining_micro"],
+        on_expiry=HoldPolicy(row["on_expiry"]),
+        expires_at=row["expires_at"],
+        placed_at=row["placed_at"],
+        settled_at=row["settled_at"],
+    )
+
+
+def _transfer(row: Row) -> Transfer:
+    hold_version = row["hold_version"]
+    return Transfer(
+        id=LedgerId(row["wallet_id"], row["version"]),
+        kind=row["kind"],
+        debit=Account(row["debit"]),
+        credit=Account(row["credit"]),
+        amount_micro=row["amount_micro"],
+        available_after=row["available_after"],
+        held_after=row["held_after"],
+        debt_after=row["debt_after"],
+        app_id=row["app_id"],
+        key=row["key"],
+        hold=None if hold_version is None else LedgerId(row["wallet_id"], hold_version),
+        description=row["description"],
+        service=row["service"],
+        metadata=row["metadata"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,118 @@
+"""The way into PostgreSQL: ``transaction()`` and ``snapshot()``, over a fast lane and a patient one.
+
+The fast lane never waits for a wallet that somebody else's transaction holds. What would have to wait goes to the
+patient lane, a few connections with a lock time-out, so that one stuck wallet cannot use up the connections that
+everyone shares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from tallybook.postgres.failures import translated
+from tallybook.postgres.statements import Statement
+
+Row = asyncpg.Record
+FAST_CONNECTIONS = 16
+PATIENT_CONNECTIONS = 8
+PATIENT_LOCK_TIMEOUT_MS = 4_000
+ACQUIRE_TIMEOUT_SECONDS = 10
+
+
+class Transaction:
+    """A transaction (or a snapshot): runs named statements. Only ``Database`` makes them."""
+
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Row]) -> None:
+        """Run on this connection."""
+        self._connection = connection
+
+    async def many(self, statement: Statement, **values: Any) -> list[Row]:
+        """All rows."""
+        return await self._connection.fetch(statement.text, *_ordered(statement, values))
+
+    async def maybe(self, statement: Statement, **values: Any) -> Row | None:
+        """The row, or None."""
+        return await self._connection.fetchrow(statement.text, *_ordered(statement, values))
+
+    async def one(self, statement: Statement, **values: Any) -> Row:
+        """The row, which must be there."""
+        row = await self.maybe(statement, **values)
+        assert row is not None, statement.name
+        return row
+
+    async def run(self, statement: Statement, **values: Any) -> None:
+        """No rows wanted."""
+        await self._connection.execute(statement.text, *_ordered(statement, values))
+
+
+def _ordered(statement: Statement, values: dict[str, Any]) -> Sequence[Any]:
+    assert values.keys() == set(statement.parameters), (statement.name, sorted(values))
+    return [values[name] for name in statement.parameters]
+
+
+async def _prepare(connection: asyncpg.Connection[Row]) -> None:
+    await connection.set_type_codec(
+        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog", format="text"
+    )
+
+
+class Database:
+    """The service's connections; open with ``connect``, close with ``close``."""
+
+    def __init__(self, fast: asyncpg.Pool[Row], patient: asyncpg.Pool[Row]) -> None:
+        """Use ``connect`` instead."""
+        self._fast = fast
+        self._patient = patient
+
+    @classmethod
+    async def connect(cls, url: str, *, connections: int = FAST_CONNECTIONS) -> Database:
+        """Connect as the service's role.
+
+        Raises:
+            DatabaseUnavailableError: nothing answers there, or not to us.
+        """
+        with translated():
+            fast = await asyncpg.create_pool(
+                url, min_size=1, max_size=connections, init=_prepare, command_timeout=30
+            )
+            patient = await asyncpg.create_pool(
+                url,
+                min_size=0,
+                max_size=PATIENT_CONNECTIONS,
+                init=_prepare,
+                command_timeout=30,
+                server_settings={"lock_timeout": str(PATIENT_LOCK_TIMEOUT_MS)},
+            )
+        return cls(fast, patient)
+
+    async def close(self) -> None:
+        """Give the connections back; waits for running statements."""
+        await self._fast.close()
+        await self._patient.close()
+
+    @asynccontextmanager
+    async def transaction(self, *, patient: bool = False) -> AsyncIterator[Transaction]:
+        """One read-write transaction: commits at the end of the block, rolls back on any exception.
+
+        Raises:
+            DatabaseUnavailableError: the outcome may be unknown; retry with the same key.
+            WalletBusyError: a lock time-out on the patient lane.
+        """
+        pool = self._patient if patient else self._fast
+        with translated():
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+                async with connection.transaction():
+                    yield Transaction(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Transaction]:
+        """Reads that agree with each other: one repeatable-read, read-only transaction."""
+        with translated():
+            async with self._fast.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    yield Transaction(connection)

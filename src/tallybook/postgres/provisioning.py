@@ -1,0 +1,60 @@
+"""Roles and database on a fresh server: an owner for migrations, and the service's role that owns nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login role and its password."""
+
+    role: str
+    password: str
+
+    def url(self, like: str, database: str) -> str:
+        """The URL of this login on the server that another URL names."""
+        at = urlsplit(like)
+        return f"postgresql://{quote(self.role)}:{quote(self.password)}@{at.hostname}:{at.port}/{database}"
+
+
+def provision(superuser_url: str, *, database: str, owner: Login, service: Login) -> None:
+    """Create the two roles and the database; what exists already is kept, its passwords set anew."""
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        for login, extra in ((owner, "CREATEROLE"), (service, "NOCREATEROLE")):
+            known = connection.execute(
+                "SELECT 1 FROM pg_roles WHERE rolname = %s", [login.role]
+            ).fetchone()
+            verb = "ALTER" if known else "CREATE"
+            connection.execute(
+                sql.SQL("{} ROLE {} LOGIN {} PASSWORD {}").format(
+                    sql.SQL(verb),
+                    sql.Identifier(login.role),
+                    sql.SQL(extra),
+                    sql.Literal(login.password),
+                )
+            )
+        known = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [database]
+        ).fetchone()
+        if not known:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                    sql.Identifier(database), sql.Identifier(owner.role)
+                )
+            )
+
+
+def admit(owner_url: str, service_role: str) -> None:
+    """Give the service's role its rights, after a migration; nothing to do when it owns the schema itself."""
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        row = connection.execute("SELECT current_user").fetchone()
+        assert row is not None
+        if row[0] != service_role:
+            connection.execute(
+                sql.SQL("GRANT tallybook_runtime TO {}").format(sql.Identifier(service_role))
+            )

@@ -1,0 +1,65 @@
+-- name: post
+-- Post a batch of requests to the ledger.
+SELECT * FROM tallybook.post_v1(:now, :wait, :requests) ORDER BY ord;
+
+-- name: open_wallet
+-- The default wallet of a user or an organisation, opened if there is none.
+SELECT tallybook.open_wallet_v1(:now, :user_id, :organisation_id) AS wallet_id;
+
+-- name: claim
+-- Claim a Stripe object for a wallet; gives back who holds it.
+SELECT tallybook.claim_v1(:now, :livemode, :object_kind, :object_id, :wallet_id) AS wallet_id;
+
+-- name: wallet
+-- A wallet as it is now.
+SELECT * FROM tallybook.wallets WHERE wallet_id = :wallet_id;
+
+-- name: transfers_before
+-- A page of a wallet's history, newest first, before a version.
+SELECT t.*, n.description, n.service, n.metadata
+FROM tallybook.transfers AS t
+LEFT JOIN tallybook.notes AS n ON n.wallet_id = t.wallet_id AND n.version = t.version
+WHERE t.wallet_id = :wallet_id AND t.version < :before
+ORDER BY t.version DESC LIMIT :limit;
+
+-- name: transfer
+-- One transfer.
+SELECT t.*, n.description, n.service, n.metadata
+FROM tallybook.transfers AS t
+LEFT JOIN tallybook.notes AS n ON n.wallet_id = t.wallet_id AND n.version = t.version
+WHERE t.wallet_id = :wallet_id AND t.version = :version;
+
+-- name: hold
+-- One hold as it is now.
+SELECT * FROM tallybook.holds WHERE wallet_id = :wallet_id AND version = :version;
+
+-- name: lots
+-- The lots of a wallet that still have credits, in burn order.
+SELECT * FROM tallybook.lots
+WHERE wallet_id = :wallet_id AND available_micro + held_micro > 0
+ORDER BY priority, expires_at, version;
+
+-- name: verify
+-- Every broken promise of the ledger; no row means the books tie.
+SELECT * FROM tallybook.verify_v1();
+
+-- name: totals
+-- How much there is to verify.
+SELECT
+    (SELECT count(*) FROM tallybook.wallets) AS wallets,
+    (SELECT count(*) FROM tallybook.transfers) AS transfers,
+    (SELECT count(*) FROM tallybook.holds) AS holds;
+
+-- name: place_of_user
+-- Where a user's credits are: whether the user is active, and the default wallet if it is open.
+SELECT u.is_active, w.wallet_id
+FROM tallybook.users AS u
+LEFT JOIN tallybook.wallets AS w ON w.owner_user_id = u.user_id AND w.is_default
+WHERE u.user_id = :user_id;
+
+-- name: is_member
+-- Whether a user belongs to the organisation that owns a wallet.
+SELECT EXISTS (
+    SELECT 1 FROM tallybook.organisation_members
+    WHERE organisation_id = :organisation_id AND user_id = :user_id
+) AS is_member;

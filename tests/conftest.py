@@ -1,0 +1,143 @@
+"""What tests are given: a fresh migrated database each, a frozen clock, a context; and a verified ledger after each.
+
+Everything is real: PostgreSQL, roles and rights as in production. One database is migrated for each worker and
+copied for each test.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+import pytest_asyncio
+from postgres_server import running_server
+from psycopg import sql
+
+from tallybook.postgres import migrating
+from tallybook.postgres.provisioning import Login, admit, provision
+from tallybook.settings import Settings
+
+OWNER = Login("tallybook_owner", "owner-password-of-the-tests")
+SERVICE = Login("tallybook_service", "service-password-of-the-tests")
+SECRET = "a secret of the tests, thirty-two characters and more"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class TestDatabase:
+    """One test's own database, by who connects."""
+
+    __test__ = False
+
+    name: str
+    superuser_url: str
+
+    @property
+    def service_url(self) -> str:
+        """As the service does."""
+        return SERVICE.url(self.superuser_url, self.name)
+
+    @property
+    def owner_url(self) -> str:
+        """As migrations do."""
+        return OWNER.url(self.superuser_url, self.name)
+
+    def installation(self):
+        from tallybook import app
+        """As the roof sees it."""
+        return app.Installation(
+            service_url=self.service_url, owner_url=self.owner_url, secret=SECRET, embedded=None
+        )
+
+
+@dataclass(slots=True)
+class FrozenClock:
+    """A clock that stands still until a test moves it."""
+
+    now: datetime = field(default_factory=lambda: datetime(2026, 11, 21, 12, 0, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        """The time now."""
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        """Move on, by ``timedelta`` arguments."""
+        self.now += timedelta(**span)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A superuser's URL of the session's PostgreSQL."""
+    with running_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> str:
+    """The name of a migrated database that tests copy."""
+    name = f"template_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        # Roles belong to the server: workers that start together must not make them together.
+        connection.execute("SELECT pg_advisory_lock(1)")
+        provision(postgres_url, database=name, owner=OWNER, service=SERVICE)
+        owner_url = OWNER.url(postgres_url, name)
+        migrating.migrate(owner_url)
+        admit(owner_url, SERVICE.role)
+    return name
+
+
+def _on(url: str, database: str) -> str:
+    return f"{url.rpartition('/')[0]}/{database}"
+
+
+@pytest.fixture
+def database(
+    postgres_url: str, template: str, request: pytest.FixtureRequest
+) -> Iterator[TestDatabase]:
+    """A fresh migrated database; afterwards its books must tie, unless the test broke them on purpose."""
+    name = f"test_{template.removeprefix('template_')}_{next(_numbers)}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY wal_log").format(
+                sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER.role)
+            )
+        )
+    own_url = _on(postgres_url, name)
+    try:
+        yield TestDatabase(name, own_url)
+        if "ledger_tampered" not in request.keywords:
+            with psycopg.connect(own_url) as connection:
+                faults = connection.execute("SELECT * FROM tallybook.verify_v1()").fetchall()
+            assert faults == [], f"the ledger does not tie after this test: {faults[:3]}"
+    finally:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """A clock that stands still."""
+    return FrozenClock()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Settings of a test installation without Stripe, whatever the environment says."""
+    return Settings(_env_file=None, base_url="http://testserver")  # type: ignore[call-arg]
+
+
+@pytest_asyncio.fixture
+async def ctx(
+    database: TestDatabase, settings: Settings, clock: FrozenClock
+) -> AsyncIterator:
+    """What use cases are given, over this test's database, with a frozen clock and no Stripe."""
+    from tallybook import app
+    async with app.open_context(settings, database.installation(), clock=clock) as context:
+        yield context
