@@ -73,9 +73,7 @@ class Books:
             raise answer
         return answer
 
-    async def grant(
-        self, wallet: int, credits: int, *, key: str, paid: Money | None = None
-    ) -> Answer:
+    async def grant(self, wallet: int, credits: int, *, key: str, paid: Money | None = None) -> Answer:
         return await self.post(
             recipes.purchase(
                 wallet,
@@ -100,12 +98,8 @@ class Books:
             recipes.hold(wallet, Credits.whole(credits), app_id=app_id, key=key, note=note)
         )
 
-    async def capture(
-        self, hold: LedgerId, credits: int, *, key: str | None, final: bool = True
-    ) -> Answer:
-        return await self.post(
-            recipes.capture(hold, Credits.whole(credits), app_id=1, key=key, final=final)
-        )
+    async def capture(self, hold: LedgerId, credits: int, *, key: str | None, final: bool = True) -> Answer:
+        return await self.post(recipes.capture(hold, Credits.whole(credits), app_id=1, key=key, final=final))
 
     async def release(self, hold: LedgerId, *, key: str | None, app_id: int = 1) -> Answer:
         return await self.post(recipes.release(hold, app_id=app_id, key=key))

@@ -179,9 +179,7 @@ async def test_lots_burn_by_priority_then_expiry_then_age(books: Books) -> None:
     wallet = await books.a_wallet()
     soon = datetime(2027, 1, 1, tzinfo=UTC)
     for key, expires in (("never", None), ("late", soon + timedelta(days=1)), ("soon", soon)):
-        await books.post(
-            recipes.adjustment(wallet, Credits.whole(10), app_id=0, key=key, expires_at=expires)
-        )
+        await books.post(recipes.adjustment(wallet, Credits.whole(10), app_id=0, key=key, expires_at=expires))
 
     await books.spend(wallet, 15, key="s")
 
