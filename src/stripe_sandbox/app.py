@@ -1,0 +1,91 @@
+"""Puts the sandbox together as one ASGI application: API, hosted pages, control desk, courier.
+
+Leaves the process around it to ``__main__``.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from stripe_sandbox import control, spec
+from stripe_sandbox.api import (
+    checkout_sessions,
+    customers,
+    dispatch,
+    payment_intents,
+    payment_methods,
+    payment_pages,
+    prices,
+    products,
+    records,
+    refunds,
+    webhook_endpoints,
+)
+from stripe_sandbox.delivery import Courier, Retries
+from stripe_sandbox.hosted import pages
+from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.store import Store
+
+FAMILIES = (
+    checkout_sessions,
+    customers,
+    payment_intents,
+    payment_methods,
+    payment_pages,
+    prices,
+    products,
+    records,
+    refunds,
+    webhook_endpoints,
+)
+"""Modules whose import enters their endpoints into the table of routes."""
+
+_METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
+
+
+def create_app(
+    store: Path | None = None,
+    *,
+    retries: Retries | None = None,
+    base_url: str = "http://127.0.0.1:12111",
+) -> Starlette:
+    """Return the application; `store` is the SQLite file, ``None`` keeps all in memory."""
+    sandbox = Sandbox(Store(store), base_url=base_url)
+    courier = Courier(sandbox, retries or Retries())
+    sandbox.wake = courier.wake
+
+    @asynccontextmanager
+    async def life(_app: Starlette) -> AsyncIterator[None]:
+        spec.match("GET", "/v1/customers")
+        task = asyncio.create_task(courier.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            sandbox.store.close()
+
+    app = Starlette(
+        routes=[
+            Route("/", _home, methods=["GET"]),
+            *control.routes(),
+            *pages.routes(),
+            Route("/v1/{path:path}", dispatch.answer, methods=_METHODS),
+            Route("/v2/{path:path}", dispatch.answer, methods=_METHODS),
+        ],
+        lifespan=life,
+    )
+    app.state.sandbox = sandbox
+    app.state.courier = courier
+    return app
+
+
+async def _home(_request: Request) -> Response:
+    """Lead people who open the base address to something that answers."""
+    return RedirectResponse("/_sandbox/health")

@@ -1,0 +1,224 @@
+"""The life of a checkout session: open, then complete (paid, unpaid, free) or expired.
+
+The hosted page, the API and the control commands all end here, so there is one way to pay.
+Leaves the money to ``payment`` and the receipt to ``invoicing``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from stripe_sandbox import invoicing, payment
+from stripe_sandbox.call import Call
+from stripe_sandbox.errors import ApiError
+from stripe_sandbox.kinds import Json
+from stripe_sandbox.shapes import catalog, payments
+from stripe_sandbox.shapes import checkout as shapes
+from stripe_sandbox.store import Where, field_is
+
+Outcome = Literal["succeeded", "processing", "requires_action", "declined", "no_payment_required"]
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """What the buyer typed."""
+
+    email: str | None = None
+    name: str | None = None
+    postal_code: str | None = None
+    country: str | None = "US"
+
+    def billing(self) -> Json:
+        """Return it as billing details."""
+        place = {"postal_code": self.postal_code, "country": self.country}
+        known = place if self.postal_code else None
+        return {"email": self.email, "name": self.name, "address": known}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a try to pay ended."""
+
+    outcome: Outcome
+    session: Json
+    error: ApiError | None = None
+    next_url: str | None = None
+    """Where the buyer goes next: the success page or the 3-D Secure step."""
+
+
+def success_url(session: Json) -> str:
+    """Return the success page with the session's id filled in."""
+    return str(session["success_url"]).replace("{CHECKOUT_SESSION_ID}", session["id"])
+
+
+def email_of(call: Call, session: Json) -> str | None:
+    """Return the e-mail address that is already known for a session."""
+    if session["customer_email"]:
+        return str(session["customer_email"])
+    customer = call.store.get(session["customer"], "customer") if session["customer"] else None
+    known = (customer or {}).get("email")
+    return str(known) if known else None
+
+
+def need_open(call: Call, session: Json) -> None:
+    """Raise unless the session can still be paid."""
+    if session["status"] == "open" and session["expires_at"] > call.now:
+        return
+    state = "expired" if session["status"] == "open" else session["status"]
+    message = f"This Checkout Session is {state} and can no longer be paid."
+    raise ApiError(message, code="checkout_session_not_open")
+
+
+def pay(call: Call, session: Json, method: Json | None, buyer: Buyer) -> Result:
+    """Try to pay an open session; `method` is ``None`` exactly when nothing is due."""
+    need_open(call, session)
+    session = _remember_buyer(call, session, buyer)
+    if session["amount_total"] == 0:
+        done = _complete(call, session, None)
+        return Result("no_payment_required", done, next_url=success_url(done))
+    assert method is not None
+    intent = _intent_of(call, session)
+    session = call.save(session | {"payment_intent": intent["id"]})
+    attempt = payment.confirm(call, intent, method)
+    return _after(call, session, attempt)
+
+
+def authenticate(call: Call, intent: Json, *, passed: bool) -> Result | None:
+    """End a 3-D Secure step, and complete the session that the intent belongs to, if any."""
+    session = session_of(call, intent)
+    if session is not None:
+        need_open(call, session)
+    attempt = payment.authenticate(call, intent, passed=passed)
+    return None if session is None else _after(call, session, attempt)
+
+
+def settle(call: Call, intent: Json, *, paid: bool) -> Json:
+    """End a delayed payment and tell its session; returns the intent."""
+    attempt = payment.settle(call, intent, paid=paid)
+    session = session_of(call, intent)
+    if session is None:
+        return attempt.intent
+    if not paid:
+        call.emit("checkout.session.async_payment_failed", session)
+        return attempt.intent
+    session = session | {"payment_status": "paid"}
+    if session["invoice_creation"]["enabled"]:
+        session["invoice"] = invoicing.for_session(call, session, attempt.intent)["id"]
+    call.save(session, "checkout.session.async_payment_succeeded")
+    return attempt.intent
+
+
+def expire(call: Call, session: Json) -> Json:
+    """Close an open session for good, and cancel a payment that was begun."""
+    done = session | {"status": "expired", "url": None}
+    if session["payment_intent"]:
+        intent = call.need("payment_intent", session["payment_intent"])
+        if intent["status"] in payment.CONFIRMABLE:
+            payment.cancel(call, intent, "automatic")
+    return call.save(done, "checkout.session.expired")
+
+
+def expire_due(call: Call) -> int:
+    """Expire every open session whose time is over; returns how many."""
+    over = Where("json_extract(body, '$.expires_at') <= ?", (call.now,))
+    due = call.store.find("checkout.session", [field_is("status", "open"), over])
+    for session in due:
+        expire(call, session)
+    return len(due)
+
+
+def session_of(call: Call, intent: Json) -> Json | None:
+    """Return the session that started an intent."""
+    session_id = call.store.private(intent["id"]).get("checkout_session")
+    return call.need("checkout.session", session_id) if session_id else None
+
+
+def _after(call: Call, session: Json, attempt: payment.Attempt) -> Result:
+    if attempt.error is not None:
+        return Result("declined", session, attempt.error)
+    intent = attempt.intent
+    if intent["status"] == "requires_action":
+        url = intent["next_action"]["redirect_to_url"]["url"]
+        return Result("requires_action", session, next_url=url)
+    done = _complete(call, session, intent)
+    outcome: Outcome = "succeeded" if intent["status"] == "succeeded" else "processing"
+    return Result(outcome, done, next_url=success_url(done))
+
+
+def _remember_buyer(call: Call, session: Json, buyer: Buyer) -> Json:
+    """Fix the buyer's details on the session, and make the customer if one is wanted."""
+    email = email_of(call, session) or buyer.email
+    details = shapes.customer_details(
+        {
+            "email": email,
+            "name": buyer.name,
+            "address": catalog.address(buyer.billing()["address"]),
+        }
+    )
+    session = session | {"customer_details": details}
+    notes = call.store.private(session["id"])
+    wants_customer = (
+        session["customer_creation"] == "always"
+        or session["invoice_creation"]["enabled"]
+        or notes["payment_intent_data"].get("setup_future_usage")
+    )
+    if session["customer"] is None and wants_customer:
+        fields = {"email": email, "name": buyer.name, "address": details["address"]}
+        customer = call.add(catalog.customer(call.now, fields), "customer.created")
+        session["customer"] = customer["id"]
+    return call.save(session)
+
+
+def _intent_of(call: Call, session: Json) -> Json:
+    if session["payment_intent"]:
+        return call.need("payment_intent", session["payment_intent"])
+    given = call.store.private(session["id"])["payment_intent_data"]
+    fields = {
+        "amount": session["amount_total"],
+        "currency": session["currency"],
+        "customer": session["customer"],
+        "description": given.get("description"),
+        "metadata": given.get("metadata", {}),
+        "receipt_email": given.get("receipt_email"),
+        "setup_future_usage": given.get("setup_future_usage"),
+        "payment_method_types": session["payment_method_types"],
+    }
+    body = payments.payment_intent(call.now, fields)
+    return_url = f"{call.base_url}/c/pay/{session['id']}"
+    notes = {
+        "checkout_session": session["id"],
+        "return_url": return_url,
+    }
+    return call.add(body, "payment_intent.created", private=notes)
+
+
+def _complete(call: Call, session: Json, intent: Json | None) -> Json:
+    status = "no_payment_required"
+    if intent is not None:
+        status = "paid" if intent["status"] == "succeeded" else "unpaid"
+    done = session | {
+        "status": "complete",
+        "payment_status": status,
+        "url": None,
+        "collected_information": {
+            "business_name": None,
+            "individual_name": None,
+            "shipping_details": None,
+        },
+    }
+    _update_customer(call, done)
+    if done["invoice_creation"]["enabled"] and status != "unpaid":
+        done["invoice"] = invoicing.for_session(call, done, intent)["id"]
+    return call.save(done, "checkout.session.completed")
+
+
+def _update_customer(call: Call, session: Json) -> None:
+    """Copy the buyer's name or address to the customer where ``customer_update`` says so."""
+    wanted = call.store.private(session["id"])["customer_update"]
+    names = [name for name in ("address", "name") if wanted.get(name) == "auto"]
+    if not names or session["customer"] is None:
+        return
+    before = call.need("customer", session["customer"])
+    given = {name: session["customer_details"][name] for name in names}
+    after = before | {name: value for name, value in given.items() if value}
+    if after != before:
+        call.save(after, "customer.updated", before)

@@ -1,0 +1,20 @@
+"""Shows amounts in minor units to people. Source: docs.stripe.com/currencies#zero-decimal.
+
+Leaves all arithmetic to others; nothing here goes back into the books.
+"""
+
+_NO_MINOR = frozenset(
+    {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof"}
+    | {"xpf"}
+)
+_THREE_DIGITS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+_SIGNS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
+
+
+def shown(amount: int, currency: str) -> str:
+    """Return an amount such as ``$10.00``, ``¥500`` or ``CHF 12.50``."""
+    digits = 0 if currency in _NO_MINOR else 3 if currency in _THREE_DIGITS else 2
+    whole, part = divmod(abs(amount), 10**digits)
+    text = f"{whole:,}" + (f".{part:0{digits}d}" if digits else "")
+    sign = _SIGNS.get(currency, currency.upper() + " ")
+    return ("-" if amount < 0 else "") + sign + text

@@ -1,0 +1,97 @@
+"""Answers in an older API version: what changed since, for the objects that the sandbox has.
+
+Bodies are kept in the pinned version and turned back on the way out. Source: comparison of the
+response classes of the ``stripe`` packages that pin these versions (8.11.1 and 16.1.0), and the
+changelogs of the versions basil (2025-03-31) and dahlia (2026-03-25). Events are not turned
+back: their version belongs to the endpoint, not to the request.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from stripe_sandbox.call import Call
+from stripe_sandbox.kinds import API_VERSION, Json
+from stripe_sandbox.store import field_is
+
+OLD = "2023-10-16"
+SERVED = (API_VERSION, OLD)
+
+
+def rendered(call: Call, body: Json, version: str) -> Json:
+    """Return the body in the shapes of a served version; the given body is not changed."""
+    assert version in SERVED, version
+    return body if version == API_VERSION else _mapping(call, body)
+
+
+def _mapping(call: Call, body: Json) -> Json:
+    turn = _TURNS.get(str(body.get("object")))
+    old = {name: _value(call, value) for name, value in body.items()}
+    return turn(call, old) if turn and not body.get("deleted") else old
+
+
+def _value(call: Call, value: Any) -> Any:
+    if isinstance(value, dict):
+        return value if value.get("object") == "event" else _mapping(call, value)
+    return [_value(call, item) for item in value] if isinstance(value, list) else value
+
+
+def _payment(call: Call, body: Json) -> Json:
+    """Until basil, intents and charges named the invoice that they pay."""
+    intent_id = body["id"] if body["object"] == "payment_intent" else body["payment_intent"]
+    paid = call.store.find("invoice_payment", [field_is("payment.payment_intent", intent_id or "")], limit=1)
+    return body | {"invoice": paid[0]["invoice"] if paid else None}
+
+
+def _session(_call: Call, body: Json) -> Json:
+    """Until dahlia, the hosted page was called ``hosted``."""
+    modes = {"hosted_page": "hosted", "embedded_page": "embedded", "elements": "custom"}
+    return body | {"ui_mode": modes.get(body["ui_mode"], body["ui_mode"])}
+
+
+def _invoice(call: Call, body: Json) -> Json:
+    """Until basil, an invoice named its payment, and where it came from, in flat fields."""
+    links = call.store.find("invoice_payment", [field_is("invoice", body["id"])], limit=1)
+    intent_id = links[0]["payment"]["payment_intent"] if links else None
+    intent = call.store.get(intent_id, "payment_intent") if intent_id else None
+    gone = ("amount_overpaid", "parent", "payments", "confirmation_secret", "total_taxes")
+    kept = {name: value for name, value in body.items() if name not in gone}
+    return kept | {
+        "application_fee_amount": None,
+        "charge": intent["latest_charge"] if intent else None,
+        "discount": None,
+        "paid": body["status"] == "paid",
+        "paid_out_of_band": False,
+        "payment_intent": intent_id,
+        "quote": None,
+        "subscription": None,
+        "subscription_details": None,
+        "tax": None,
+        "total_tax_amounts": [],
+        "transfer_data": None,
+    }
+
+
+def _invoice_line(call: Call, body: Json) -> Json:
+    """Until basil, a line carried the whole price and its kind in flat fields."""
+    details = body["pricing"]["price_details"]
+    gone = ("parent", "pricing", "taxes", "quantity_decimal", "subtotal")
+    kept = {name: value for name, value in body.items() if name not in gone}
+    return kept | {
+        "invoice_item": body["parent"]["invoice_item_details"]["invoice_item"],
+        "plan": None,
+        "price": call.store.get(details["price"], "price"),
+        "proration": False,
+        "proration_details": {"credited_items": None},
+        "tax_amounts": [],
+        "tax_rates": [],
+        "type": "invoiceitem",
+    }
+
+
+_TURNS: dict[str, Callable[[Call, Json], Json]] = {
+    "charge": _payment,
+    "checkout.session": _session,
+    "invoice": _invoice,
+    "line_item": _invoice_line,
+    "payment_intent": _payment,
+}
