@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
-from embedded_child import child
+from embedded_child import child, end_servers_below
 
-from tallybook.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tallybook.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError, Supervisor
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running(tmp_path: Path) -> Iterator[None]:
+    """End the servers of a test that failed."""
+    yield
+    end_servers_below(tmp_path)
 
 
 @pytest.fixture
@@ -26,14 +35,13 @@ def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 def ask(url: str, question: str) -> object:
     """Run one statement in a session of its own; gives the first value of its answer, if it has one."""
     with psycopg.connect(url, autocommit=True, connect_timeout=5) as session:
-        cursor = session.execute(question)  # type: ignore[call-overload]
+        cursor = session.execute(question.encode())
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
 
-def wait_for(condition: object, *, seconds: float = 10.0) -> None:
-    """Wait until the callable says yes."""
-    assert callable(condition)
+def wait_for(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -109,7 +117,7 @@ def test_a_backend_that_outlives_its_postmaster_does_not_block_the_next_start(
     wait_for(lambda: ask(server.superuser_url(), running) == 1)
 
     old = server.pid
-    _signal(old, signal.SIGKILL)
+    os.kill(old, signal.SIGKILL)
     wait_for(lambda: not server.is_running())
     server.start()
 
@@ -122,12 +130,6 @@ def test_a_backend_that_outlives_its_postmaster_does_not_block_the_next_start(
 def _ignoring_the_end(url: str, question: str) -> None:
     with pytest.raises(psycopg.OperationalError):
         ask(url, question)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    import os
-
-    os.kill(pid, number)
 
 
 def test_a_second_start_uses_the_running_server_and_the_last_user_stops_it(
@@ -172,6 +174,10 @@ def test_a_server_whose_parent_was_killed_is_adopted_and_stopped(tmp_path: Path)
     assert not server.is_running()
 
 
+def _restarted(supervisor: Supervisor, before: int) -> bool:
+    return supervisor.restarts > before
+
+
 def test_the_supervisor_restarts_a_dead_server_on_its_port(server: EmbeddedPostgres) -> None:
     supervisor = server.supervise(interval=0.02)
     url = server.superuser_url()
@@ -180,7 +186,7 @@ def test_the_supervisor_restarts_a_dead_server_on_its_port(server: EmbeddedPostg
 
         server.kill()
 
-        wait_for(lambda seen=restarts: supervisor.restarts > seen)
+        wait_for(partial(_restarted, supervisor, restarts))
         assert server.superuser_url() == url
         assert ask(url, "SELECT 1") == 1
     supervisor.stop()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+
 
 import psycopg
-import pytest
-from conftest import OWNER, SERVICE, TestDatabase
+from databases import TestDatabase
 
 from tallybook.postgres import migrating
 

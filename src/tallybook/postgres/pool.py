@@ -7,9 +7,11 @@ everyone shares.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -116,3 +118,28 @@ class Database:
             async with self._fast.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
                     yield Transaction(connection)
+
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+        """Call ``heard`` on each NOTIFY of a channel; the event is set when the connection is lost.
+
+        A wake-up call only: one may be missed, so look for yourself now and then as well.
+
+        Raises:
+            DatabaseUnavailableError: nothing answers.
+        """
+        lost = asyncio.Event()
+        with translated():
+            async with self._patient.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+                listener = partial(_pass_on, heard)
+                connection.add_termination_listener(lambda _: lost.set())
+                await connection.add_listener(channel, listener)
+                try:
+                    yield lost
+                finally:
+                    if not connection.is_closed():
+                        await connection.remove_listener(channel, listener)
+
+
+def _pass_on(heard: Callable[[], None], *_: object) -> None:
+    heard()

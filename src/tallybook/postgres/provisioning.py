@@ -30,12 +30,16 @@ def provision(superuser_url: str, *, database: str, owner: Login, service: Login
                 "SELECT 1 FROM pg_roles WHERE rolname = %s", [login.role]
             ).fetchone()
             verb = "ALTER" if known else "CREATE"
+            # Hashed here: a server logs the text of a statement that fails.
+            verifier = connection.pgconn.encrypt_password(
+                login.password.encode(), login.role.encode(), b"scram-sha-256"
+            )
             connection.execute(
                 sql.SQL("{} ROLE {} LOGIN {} PASSWORD {}").format(
                     sql.SQL(verb),
                     sql.Identifier(login.role),
                     sql.SQL(extra),
-                    sql.Literal(login.password),
+                    sql.Literal(verifier.decode()),
                 )
             )
         known = connection.execute(

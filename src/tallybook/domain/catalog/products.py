@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -77,8 +77,8 @@ class Catalog:
     products: tuple[Product, ...]
 
     @classmethod
-    def parse(cls, text: str, price_overrides: Mapping[str, str] | None = None) -> Catalog:
-        """The catalogue in the text of a TOML file, with the Stripe prices that settings force by lookup key.
+    def parse(cls, text: str) -> Catalog:
+        """The catalogue in the text of a TOML file.
 
         Raises:
             CatalogError: names the key that is wrong and says what to do.
@@ -91,14 +91,31 @@ class Catalog:
         _refuse_unknown("the catalogue", document, known)
         currency = document.get("currency", "usd")
         switches = _switches(document.get("families", {}))
-        forced = price_overrides or {}
         products = tuple(
-            _product(family, place, line, currency, enabled=switches[family], forced=forced)
+            _product(family, place, line, currency, enabled=switches[family])
             for family in Family
             for place, line in enumerate(_lines(document, family))
         )
         _refuse_doubles(products)
         return cls(products)
+
+    def with_prices(self, forced: Mapping[str, str]) -> Catalog:
+        """The same catalogue, sold at the Stripe prices that the settings name by lookup key.
+
+        Raises:
+            CatalogError: two products at one price; or a price for a product that is not there.
+        """
+        unknown = sorted(forced.keys() - {product.lookup_key for product in self.products})
+        if unknown:
+            raise CatalogError(
+                f"{unknown[0]}: a STRIPE_PRICE_* setting names a product that the catalogue lacks."
+            )
+        products = tuple(
+            replace(product, forced_price_id=forced.get(product.lookup_key))
+            for product in self.products
+        )
+        _refuse_doubles(products)
+        return Catalog(products)
 
     @property
     def on_sale(self) -> tuple[Product, ...]:
@@ -140,7 +157,6 @@ def _product(
     currency: object,
     *,
     enabled: bool,
-    forced: Mapping[str, str],
 ) -> Product:
     at = f"{family.section}[{place}]"
     known = {"lookup_key", "name", "description", "credits", "amount_minor", "currency"}
@@ -172,7 +188,6 @@ def _product(
         aliases=_aliases(at, line),
         badge=_text(at, line, "badge") if "badge" in line else None,
         enabled=enabled and own_switch,
-        forced_price_id=forced.get(key),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from tallybook.domain.errors import (
@@ -62,6 +63,25 @@ class App:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppChange:
+    """What to change about an app; None leaves it as it is."""
+
+    name: str | None = None
+    domain: str | None = None
+    permissions: Collection[Permission] | None = None
+    requires_api_key: bool | None = None
+    is_active: bool | None = None
+
+    def applied_to(self, app: App) -> App:
+        """The app with the change."""
+        wanted = {one.name: getattr(self, one.name) for one in fields(self)}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        if self.permissions is not None:
+            given["permissions"] = frozenset(self.permissions)
+        return replace(app, **given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """An API key of an app as it is listed; the key itself is not stored."""
 
@@ -85,10 +105,24 @@ class ApiKey:
         if self.expires_at is not None and self.expires_at <= now:
             raise ApiKeyExpiredError
 
+    def is_live(self, now: datetime) -> bool:
+        """Whether the key is accepted now, as far as it goes itself."""
+        ended = [moment for moment in (self.revoked_at, self.expires_at) if moment is not None]
+        return all(now < moment for moment in ended)
+
     def use_is_due(self, now: datetime) -> bool:
         """Whether ``last_used_at`` is old enough to be written again."""
         last = self.last_used_at
         return last is None or (now - last).total_seconds() >= USE_NOTED_EVERY_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedKey:
+    """A key that was just made: ``secret`` is the key itself, shown this once."""
+
+    key: ApiKey
+    secret: str = field(repr=False)
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

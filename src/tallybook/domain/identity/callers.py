@@ -81,6 +81,20 @@ class Caller:
         if not self.rules_the_house:
             raise AdminRequiredError
 
+    def own_user_in_house(self) -> int:
+        """The user, if they signed in to the house itself; for acts on one's own account.
+
+        A session that was opened for some app must not take the account over.
+
+        Raises:
+            AuthenticationRequiredError: the caller is no user. PermissionDeniedError: they came through an app.
+        """
+        if self.user_id is None:
+            raise AuthenticationRequiredError("This needs a user's session token.")
+        if self.app_id != HOUSE_APP_ID:
+            raise PermissionDeniedError("Sign in to Tallybook itself for this, not through an app.")
+        return self.user_id
+
     def require_grant(self) -> None:
         """Refuse unless the caller may add credits: an admin of the house, or an app's key with the permission.
 

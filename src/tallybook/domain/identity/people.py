@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -36,7 +36,7 @@ class Login:
     """What a sign-in is checked against: the user, the stored hash, and from when sessions count."""
 
     user: User
-    password_hash: str
+    password_hash: str = field(repr=False)
     sessions_valid_from: datetime
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -11,6 +11,7 @@ from tallybook.domain.errors import TokenExpiredError, TokenRevokedError, UserIn
 from tallybook.domain.identity.apps import App
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.identity.people import Role, User
+from tallybook.domain.money import Credits
 
 REPLAY_GRACE_SECONDS = 30
 """A refresh that is repeated within this time gets the same successor: its first answer was lost, nothing more."""
@@ -42,6 +43,10 @@ class Session:
     expires_at: datetime
     revoked_at: datetime | None
 
+    def is_of(self, user_id: int, audience: str) -> bool:
+        """Whether a token that names this session also names its user and its app."""
+        return self.user.user_id == user_id and self.app.audience == audience
+
     def require_live(self, now: datetime) -> None:
         """Refuse a session that does not count now.
 
@@ -66,6 +71,33 @@ class Session:
             is_admin=self.user.role is Role.ADMIN,
             permissions=self.app.granted,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a client keeps of its session; ``expires_in`` is the session token's life in seconds."""
+
+    session_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """Who a session token stands for, in which app, and what they can spend now."""
+
+    user: User
+    app: App
+    credits: Credits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A session that was opened or refreshed."""
+
+    tokens: Tokens
+    who: Validated
+    replayed: bool = False
 
 
 class LateRefresh(StrEnum):

@@ -134,6 +134,7 @@ def _mismatch(checkout: Checkout, report: SessionReport, *, livemode: bool) -> s
         "currency": report.currency == checkout.price.currency,
         "amount": subtotal == checkout.price.minor
         and total is not None
-        and total + report.amount_discount == subtotal + extras,
+        # Tax is either on top of the subtotal or already inside it.
+        and total + report.amount_discount in (subtotal, subtotal + extras),
     }
     return next((name for name, good in checks.items() if not good), None)

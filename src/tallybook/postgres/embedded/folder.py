@@ -62,6 +62,9 @@ def write_private(path: Path, text: str) -> None:
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
+        if os.geteuid() == 0:  # Root may look after a folder of somebody else.
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -96,8 +99,7 @@ class Folder:
         except OSError as error:
             raise EmbeddedPostgresError(
                 f"The folder {self.home} for the embedded PostgreSQL cannot be made "
-                f"({error.strerror}). Choose "
-                "one that this account can write, or set DATABASE_URL."
+                f"({error.strerror}). Choose one that this account can write, or set DATABASE_URL."
             ) from error
 
     def password(self) -> str:
@@ -124,11 +126,15 @@ class Folder:
             kept = Remembered(**json.loads(self._remembered.read_text()))
         except FileNotFoundError:
             return self._rename(None)
+        except PermissionError as error:
+            raise EmbeddedPostgresError(
+                f"{self._remembered} belongs to another account. Run as the account that started "
+                "this PostgreSQL."
+            ) from error
         except (ValueError, TypeError) as error:
             raise EmbeddedPostgresError(
                 f"{self._remembered} is damaged ({error}). Stop the server if it runs and delete "
-                "this file: it holds "
-                "only the port."
+                "this file: it holds only the port."
             ) from error
 
         return kept if kept.home == str(self.home) else self._rename(kept.port)
@@ -150,8 +156,7 @@ class Folder:
             return None
         except PermissionError as error:
             raise EmbeddedPostgresError(
-                f"{self.cluster} belongs to another account. Run as the account that started this "
-                "PostgreSQL."
+                f"{self.cluster} belongs to another account. Run as the account that started this PostgreSQL."
             ) from error
         lines += [""] * (8 - len(lines))
         if not lines[0].strip().lstrip("-").isdigit():

@@ -40,11 +40,7 @@ class Identity:
 
     def process_options(self) -> dict[str, Any]:
         """Build the ``subprocess`` options: the account, and an environment without PG*."""
-        kept = {
-            key: os.environ[key]
-            for key in ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
-            if key in os.environ
-        }
+        kept = {key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH") if key in os.environ}
         options: dict[str, Any] = {
             "env": {**kept, "LC_ALL": "C", "TZ": "UTC"},
             "stdin": subprocess.DEVNULL,
@@ -70,8 +66,10 @@ def _namespace() -> Identity | None:
     return Identity("a user namespace", os.geteuid(), os.getegid(), prefix)
 
 
-def _account(entry: pwd.struct_passwd) -> Identity:
-    return Identity(f"the account {entry.pw_name}", entry.pw_uid, entry.pw_gid, switches=True)
+def _account(uid: int, gid: int) -> Identity:
+    entry = _entry(uid)
+    name = f"the account {entry.pw_name}" if entry else f"uid {uid}"
+    return Identity(name, uid, gid, switches=True)
 
 
 def _entry(key: str | int) -> pwd.struct_passwd | None:
@@ -81,23 +79,22 @@ def _entry(key: str | int) -> pwd.struct_passwd | None:
         return None
 
 
-def _for_root(home: Path, cluster_owner: int | None) -> Iterator[Identity]:
-    if cluster_owner and (entry := _entry(cluster_owner)):
-        yield _account(entry)
+def _for_root(home: Path, made: os.stat_result | None) -> Iterator[Identity]:
+    if made and made.st_uid != 0:
+        yield _account(made.st_uid, made.st_gid)
     if namespace := _namespace():
         yield namespace
     # The owner of the folder around comes last: it can enter where the others perhaps cannot.
     for key in (*_ACCOUNTS, home.parent.stat().st_uid):
         if (entry := _entry(key)) and entry.pw_uid != 0:
-            yield _account(entry)
+            yield _account(entry.pw_uid, entry.pw_gid)
 
 
-def _for_user(cluster_owner: int | None) -> Iterator[Identity]:
-    if cluster_owner not in (None, os.geteuid()):
+def _for_user(made: os.stat_result | None) -> Iterator[Identity]:
+    if made and made.st_uid != os.geteuid():
         raise EmbeddedPostgresError(
-            f"The PostgreSQL folder belongs to uid {cluster_owner}, and this process is uid "
-            f"{os.geteuid()}. Run as "
-            "that account, or choose another folder."
+            f"The PostgreSQL folder belongs to uid {made.st_uid}, and this process is uid "
+            f"{os.geteuid()}. Run as that account, or choose another folder."
         )
     # A container may run under a number without a name, which initdb refuses to work for.
     if _entry(os.geteuid()) is None and (namespace := _namespace()):
@@ -107,16 +104,14 @@ def _for_user(cluster_owner: int | None) -> Iterator[Identity]:
 
 def candidates(home: Path, cluster: Path) -> list[Identity]:
     """List the ways to run a server in ``home``, best first."""
-    owner = cluster.stat().st_uid if cluster.exists() else None
-    return list(_for_root(home, owner) if os.geteuid() == 0 else _for_user(owner))
+    made = cluster.stat() if cluster.exists() else None
+    return list(_for_root(home, made) if os.geteuid() == 0 else _for_user(made))
 
 
 def trial(identity: Identity, home: Path, binaries: Binaries) -> str:
     """Try to enter the folder and run the server; empty if it works, else the complaint."""
     script = 'cd "$1" && exec "$2" --version'
-    command = identity.command(
-        Path("/bin/sh"), ["-c", script, "sh", str(home), str(binaries.postgres)]
-    )
+    command = identity.command(Path("/bin/sh"), ["-c", script, "sh", str(home), str(binaries.postgres)])
     try:
         run = subprocess.run(  # noqa: S603 - our own command, no outside text
             command,
@@ -141,10 +136,8 @@ def choose(home: Path, cluster: Path, binaries: Binaries) -> Identity:
         tried.append(f"{identity.name}: {complaint}")
     raise EmbeddedPostgresError(
         f"PostgreSQL cannot be run in {home} ({'; '.join(tried)}). It refuses to run as root "
-        "itself: allow user "
-        "namespaces (sysctl user.max_user_namespaces > 0; in a container a seccomp profile that "
-        "permits unshare), "
-        "or start Tallybook as an ordinary user, or put the data folder and the installation "
-        "where an "
-        "unprivileged account can reach them, or set DATABASE_URL to a server of your own."
+        "itself: allow user namespaces (sysctl user.max_user_namespaces > 0; in a container a "
+        "seccomp profile that permits unshare), or start Tallybook as an ordinary user, or put "
+        "the data folder and the installation where an unprivileged account can reach them, or "
+        "set DATABASE_URL to a server of your own."
     )

@@ -84,9 +84,8 @@ class SharedUse:
         self._path = path
         self._descriptor: int | None = None
 
-    @property
     def joined(self) -> bool:
-        """Whether this user has a share."""
+        """Tell whether this user has a share."""
         return self._descriptor is not None
 
     def join(self) -> None:

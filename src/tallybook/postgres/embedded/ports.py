@@ -32,6 +32,5 @@ def choose() -> int:
         if is_free(port):
             return port
     raise EmbeddedPostgresError(
-        f"No free port was found between {_FIRST} and {_LAST} on {LOOPBACK}. Give the port in the "
-        "settings."
+        f"No free port was found between {_FIRST} and {_LAST} on {LOOPBACK}. Give the port in the settings."
     )

@@ -60,7 +60,7 @@ class EmbeddedPostgres:
         """
         self._folder.make()
         with self._guard, exclusive(self._folder.starting, timeout=_LOCK_TIMEOUT):
-            joined_before = self._share.joined
+            joined_before = self._share.joined()
             self._share.join()
             try:
                 self._bring_up(may_move=True)
@@ -71,25 +71,26 @@ class EmbeddedPostgres:
 
     def ensure_running(self) -> bool:
         """Start the server again, on its port, if it has died; tell whether that was needed."""
-        if not self._share.joined or self.is_running():
+        if not self._share.joined() or self.is_running():
             return False
         with self._guard, exclusive(self._folder.starting, timeout=_LOCK_TIMEOUT):
-            if not self._share.joined:  # Stopped while we waited.
+            if not self._share.joined():  # Stopped while we waited.
                 return False
             return self._bring_up(may_move=False)
 
-    def stop(self, mode: StopMode = "fast") -> bool:
+    def stop(self, mode: StopMode = "fast", *, patience: float = 60.0) -> bool:
         """Give up the server; it stops if nobody else uses it. Tells whether it was stopped.
 
         ``fast`` ends open sessions, ``smart`` waits for them, ``immediate`` crashes on purpose.
+        After ``patience`` seconds a harder way follows.
         """
         with self._guard:
-            if not self._share.joined:
+            if not self._share.joined():
                 return False
             with exclusive(self._folder.starting, timeout=_LOCK_TIMEOUT):
                 if not self._share.leave():
                     return False
-                self._postmaster.shut_down(mode)
+                self._postmaster.shut_down(mode, patience=patience)
                 return True
 
     def kill(self) -> None:
@@ -126,9 +127,7 @@ class EmbeddedPostgres:
         """The postmaster's process id; raises ``EmbeddedPostgresError`` if it does not run."""
         pid = self._postmaster.pid()
         if pid is None:
-            raise EmbeddedPostgresError(
-                f"No PostgreSQL runs in {self._folder.home}. Start it first."
-            )
+            raise EmbeddedPostgresError(f"No PostgreSQL runs in {self._folder.home}. Start it first.")
         return pid
 
     @property

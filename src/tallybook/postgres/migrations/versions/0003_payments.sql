@@ -24,7 +24,7 @@ CREATE TABLE tallybook.catalog_links (
     lookup_key        text PRIMARY KEY,
     stripe_product_id text NOT NULL,
     stripe_price_id   text NOT NULL,
-    amount_minor      bigint NOT NULL CHECK (amount_minor > 0),
+    amount_minor      bigint NOT NULL CHECK (amount_minor >= 0),
     currency          text NOT NULL,
     pushed_at         timestamptz NOT NULL
 );

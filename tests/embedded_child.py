@@ -1,8 +1,9 @@
 """A process of its own that starts an embedded PostgreSQL, for tests that kill it or need another account.
 
-Run as a script: ``HOW FOLDER VERSION``. It prints the superuser's URL and the postmaster's id as one line of JSON,
-then waits for the end of its input and stops the server. ``HOW`` is ``itself``, ``ordinary`` (becomes the account
-``nobody``) or ``no-namespaces`` (stays root where no user namespace can be made, as in most containers).
+Run as a script: ``HOW FOLDER VERSION``. It prints the superuser's URL and the postmaster's id as one
+line of JSON, then waits for the end of its input and stops the server. ``HOW`` is ``itself``,
+``ordinary`` (becomes the account ``nobody``) or ``no-namespaces`` (stays root where no user namespace
+can be made, as in most containers).
 """
 
 from __future__ import annotations
@@ -43,6 +44,14 @@ def child(how: str, home: Path, *, version: int = 18) -> Iterator[tuple[subproce
         yield process, json.loads(line)
         assert process.stdin is not None
         process.stdin.close()
+
+
+def end_servers_below(folder: Path) -> None:
+    """End what a test that failed has left running."""
+    for remembered in folder.rglob("server.json"):
+        server = EmbeddedPostgres(remembered.parent)
+        if server.is_running():
+            server.kill()
 
 
 def _become_ordinary() -> None:

@@ -1,0 +1,148 @@
+"""The door to Stripe customers: which one a user is, whose account this is, and the lease on a customer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from tallybook.domain.errors import (
+    FulfilmentBusyError,
+    StripeAccountMismatchError,
+    UserInactiveError,
+    UserNotFoundError,
+)
+from tallybook.postgres.pool import Transaction
+from tallybook.postgres.statements import Statements
+
+_SQL = Statements("customers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The Stripe account and mode that this database serves; ``deployment_id`` names the database."""
+
+    account_id: str
+    livemode: bool
+    deployment_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """A user's Stripe customer; without an id yet, ``intent_id`` is the idempotency key to make one."""
+
+    user_id: int
+    email: str
+    intent_id: UUID
+    stripe_customer_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """A lease on a Stripe customer: who finds another number than theirs has lost it."""
+
+    stripe_customer_id: str
+    fence: int
+
+
+async def account(tx: Transaction) -> Account | None:
+    """The account that was written down, or None before the first start with Stripe."""
+    row = await tx.maybe(_SQL.account)
+    if row is None:
+        return None
+    return Account(
+        account_id=row["account_id"], livemode=row["livemode"], deployment_id=row["deployment_id"]
+    )
+
+
+async def record_account(
+    tx: Transaction, now: datetime, *, account_id: str, livemode: bool
+) -> Account:
+    """Write the account down unless one already is; gives back the one that stands.
+
+    Raises:
+        StripeAccountMismatchError: the database serves another account, or the other mode.
+    """
+    await tx.run(_SQL.record_account, now=now, account_id=account_id, livemode=livemode)
+    found = await account(tx)
+    assert found is not None
+    if (found.account_id, found.livemode) != (account_id, livemode):
+        raise StripeAccountMismatchError(
+            recorded_account=found.account_id, recorded_livemode=found.livemode
+        )
+    return found
+
+
+async def intend_customer(
+    tx: Transaction, now: datetime, *, user_id: int, intent_id: UUID
+) -> Customer:
+    """The user's customer; if there is none, the intent is written down.
+
+    Raises:
+        UserNotFoundError: there is no such user.
+        UserInactiveError: they may not buy.
+    """
+    buyer = await tx.maybe(_SQL.buyer, user_id=user_id)
+    if buyer is None:
+        raise UserNotFoundError
+    if not buyer["is_active"]:
+        raise UserInactiveError
+    await tx.run(_SQL.intend_customer, now=now, user_id=user_id, intent_id=intent_id)
+    row = await tx.one(_SQL.customer, user_id=user_id)
+    return Customer(
+        user_id=user_id,
+        email=buyer["email"],
+        intent_id=row["intent_id"],
+        stripe_customer_id=row["stripe_customer_id"],
+    )
+
+
+async def keep_customer(
+    tx: Transaction, now: datetime, *, user_id: int, stripe_customer_id: str
+) -> str:
+    """Keep the customer that Stripe made, unless another request did first; gives back the one that stands."""
+    await tx.run(
+        _SQL.keep_customer, now=now, user_id=user_id, stripe_customer_id=stripe_customer_id
+    )
+    row = await tx.one(_SQL.customer, user_id=user_id)
+    return str(row["stripe_customer_id"])
+
+
+async def app_domains(tx: Transaction) -> list[str]:
+    """The domains of the active apps."""
+    return [row["domain"] for row in await tx.many(_SQL.app_domains)]
+
+
+async def take_fence(
+    tx: Transaction, now: datetime, *, stripe_customer_id: str, leased_until: datetime
+) -> Fence | None:
+    """Take the lease on a customer; None while somebody else holds it."""
+    row = await tx.maybe(
+        _SQL.take_fence, now=now, stripe_customer_id=stripe_customer_id, leased_until=leased_until
+    )
+    if row is None:
+        return None
+    return Fence(stripe_customer_id=stripe_customer_id, fence=row["fence"])
+
+
+async def hold_fence(tx: Transaction, fence: Fence) -> None:
+    """Lock the lease until the transaction ends.
+
+    Raises:
+        FulfilmentBusyError: it ran out and somebody else took it; what we know may be old.
+    """
+    row = await tx.maybe(
+        _SQL.hold_fence, stripe_customer_id=fence.stripe_customer_id, fence=fence.fence
+    )
+    if row is None:
+        raise FulfilmentBusyError
+
+
+async def give_fence_back(tx: Transaction, now: datetime, fence: Fence) -> None:
+    """End the lease, if it is still ours."""
+    await tx.run(
+        _SQL.give_fence_back,
+        now=now,
+        stripe_customer_id=fence.stripe_customer_id,
+        fence=fence.fence,
+    )

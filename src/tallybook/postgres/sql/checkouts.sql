@@ -1,0 +1,58 @@
+-- name: intend
+-- Write a checkout down before Stripe is asked; no row when its key was used before.
+INSERT INTO tallybook.checkouts (
+    intent_id, user_id, wallet_id, app_id, key, terms, mode, lookup_key, product_name, stripe_price_id,
+    quantity, credits_micro, amount_minor, currency, success_url, cancel_url, created_at, updated_at
+) VALUES (
+    :intent_id, :user_id, :wallet_id, :app_id, :key, :terms, :mode, :lookup_key, :product_name,
+    :stripe_price_id, :quantity, :credits_micro, :amount_minor, :currency, :success_url, :cancel_url,
+    :now, :now
+)
+ON CONFLICT (user_id, app_id, key) WHERE key IS NOT NULL DO NOTHING
+RETURNING checkout_id;
+
+-- name: by_id
+-- A checkout by its number.
+SELECT checkouts.*, stripe_customers.stripe_customer_id
+FROM tallybook.checkouts LEFT JOIN tallybook.stripe_customers USING (user_id)
+WHERE checkout_id = :checkout_id;
+
+-- name: by_key
+-- A checkout by the key it was asked for with.
+SELECT checkouts.*, stripe_customers.stripe_customer_id
+FROM tallybook.checkouts LEFT JOIN tallybook.stripe_customers USING (user_id)
+WHERE user_id = :user_id AND app_id = :app_id AND key = :key;
+
+-- name: by_session
+-- The checkout that opened a Stripe session.
+SELECT checkouts.*, stripe_customers.stripe_customer_id
+FROM tallybook.checkouts LEFT JOIN tallybook.stripe_customers USING (user_id)
+WHERE stripe_session_id = :stripe_session_id;
+
+-- name: lock_by_session
+-- The checkout that opened a Stripe session, locked until the transaction ends.
+SELECT checkouts.*, stripe_customers.stripe_customer_id
+FROM tallybook.checkouts LEFT JOIN tallybook.stripe_customers USING (user_id)
+WHERE stripe_session_id = :stripe_session_id FOR UPDATE OF checkouts;
+
+-- name: opened
+-- Keep the Stripe session that the intent became, unless another request already did.
+UPDATE tallybook.checkouts SET
+    stripe_session_id = :stripe_session_id, url = :url, expires_at = :expires_at,
+    status = 'open', updated_at = :now
+WHERE checkout_id = :checkout_id AND stripe_session_id IS NULL;
+
+-- name: next_attempt
+-- The attempt ended for good without a session: the next one gets a key of its own.
+UPDATE tallybook.checkouts SET attempt = attempt + 1, updated_at = :now
+WHERE checkout_id = :checkout_id AND attempt = :attempt AND stripe_session_id IS NULL;
+
+-- name: followed
+-- Write down what Stripe reported; paid is final.
+UPDATE tallybook.checkouts SET
+    status = :status,
+    stripe_payment_intent_id = coalesce(:payment_intent_id, stripe_payment_intent_id),
+    paid_minor = coalesce(:paid_minor, paid_minor),
+    granted_version = coalesce(:granted_version, granted_version),
+    updated_at = :now
+WHERE checkout_id = :checkout_id AND status <> 'paid';

@@ -1,0 +1,51 @@
+-- name: account
+-- The Stripe account and mode that this database serves.
+SELECT * FROM tallybook.stripe_account;
+
+-- name: record_account
+-- Write the Stripe account and mode down, unless they already are.
+INSERT INTO tallybook.stripe_account (account_id, livemode, recorded_at)
+VALUES (:account_id, :livemode, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: buyer
+-- The user who buys.
+SELECT user_id, email, is_active FROM tallybook.users WHERE user_id = :user_id;
+
+-- name: intend_customer
+-- Write down that the user is to become a Stripe customer, before Stripe is asked.
+INSERT INTO tallybook.stripe_customers (user_id, intent_id, created_at, updated_at)
+VALUES (:user_id, :intent_id, :now, :now)
+ON CONFLICT (user_id) DO NOTHING;
+
+-- name: customer
+-- The user's Stripe customer, or the intent to make one.
+SELECT user_id, intent_id, stripe_customer_id FROM tallybook.stripe_customers WHERE user_id = :user_id;
+
+-- name: keep_customer
+-- Keep the Stripe customer of the user, unless another request already did.
+UPDATE tallybook.stripe_customers SET stripe_customer_id = :stripe_customer_id, updated_at = :now
+WHERE user_id = :user_id AND stripe_customer_id IS NULL;
+
+-- name: app_domains
+-- The domains of the apps that customers may be sent back to.
+SELECT domain FROM tallybook.apps WHERE is_active AND domain <> '';
+
+-- name: take_fence
+-- Take the lease on a customer, if nobody holds it.
+INSERT INTO tallybook.customer_fences (stripe_customer_id, fence, leased_until)
+VALUES (:stripe_customer_id, 1, :leased_until)
+ON CONFLICT (stripe_customer_id) DO UPDATE
+SET fence = customer_fences.fence + 1, leased_until = excluded.leased_until
+WHERE customer_fences.leased_until <= :now
+RETURNING fence;
+
+-- name: hold_fence
+-- Lock the lease for the rest of the transaction, if it is still ours.
+SELECT fence FROM tallybook.customer_fences
+WHERE stripe_customer_id = :stripe_customer_id AND fence = :fence FOR UPDATE;
+
+-- name: give_fence_back
+-- End the lease, if it is still ours.
+UPDATE tallybook.customer_fences SET leased_until = :now
+WHERE stripe_customer_id = :stripe_customer_id AND fence = :fence;

@@ -1,0 +1,1 @@
+"""The only cryptography: sealing, passwords, API keys, session tokens and database password verifiers."""

@@ -1,0 +1,247 @@
+"""Every call that Tallybook makes to Stripe, at one pinned version; answers come back as plain values.
+
+Each write takes an idempotency key from the caller, who wrote its intent down first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, cast
+
+import stripe
+from stripe.params import PriceCreateParams, PriceListParams
+from stripe.params.checkout import SessionCreateParams
+
+from tallybook.domain.errors import StripeNotConfiguredError, StripeRefusedError
+from tallybook.domain.money import Money
+from tallybook.domain.payments.reports import AccountReport, PriceReport, SessionReport
+from tallybook.stripe import readings
+from tallybook.stripe.failures import patiently
+
+PINNED_API_VERSION = "2026-10-28.endive"
+"""What the pinned SDK speaks; an upgrade of the package must change it knowingly."""
+
+_TIMEOUT_SECONDS = 20
+_NETWORK_RETRIES = 2
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOrder:
+    """What a Checkout Session is opened for; the same order with the same key gives the same session."""
+
+    customer_id: str
+    price_id: str
+    quantity: int
+    success_url: str
+    cancel_url: str
+    reference: str
+    metadata: Mapping[str, str]
+
+
+class _Http(stripe.HTTPXClient):
+    """The SDK's own client hands form text to httpx as ``data``, which httpx deprecates for text."""
+
+    def _get_request_args_kwargs(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: str | bytes | None
+    ) -> tuple[tuple[str, str], dict[str, Any]]:
+        args, options = super()._get_request_args_kwargs(method, url, headers, post_data)
+        options.pop("data", None)
+        return args, {**options, "content": post_data or None}
+
+
+class StripeGateway:
+    """Stripe, seen from here. Safe to share between tasks; ``close`` it at the end."""
+
+    def __init__(
+        self, secret_key: str, *, api_base: str = "https://api.stripe.com", api_version: str
+    ) -> None:
+        """Speak ``api_version`` to ``api_base`` with this secret key; nothing is sent yet."""
+        assert stripe.api_version == PINNED_API_VERSION, (stripe.api_version, PINNED_API_VERSION)
+        self.api_base = api_base
+        self.api_version = api_version
+        self._account: AccountReport | None = None
+        self._http = _Http(timeout=_TIMEOUT_SECONDS)
+        self._client = stripe.StripeClient(
+            secret_key,
+            stripe_version=api_version,
+            base_addresses={"api": api_base},
+            max_network_retries=_NETWORK_RETRIES,
+            http_client=self._http,
+        )
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def account(self) -> AccountReport:
+        """Whose account the key belongs to; asked once, since a key never changes hands."""
+        if self._account is None:
+            found = await patiently(
+                "account.retrieve", self._client.v1.accounts.retrieve_current_async
+            )
+            self._account = AccountReport(account_id=found.id)
+        return self._account
+
+    async def create_customer(
+        self, *, email: str, metadata: Mapping[str, str], idempotency_key: str
+    ) -> str:
+        """A new customer; gives the id."""
+        made = await patiently(
+            "customers.create",
+            lambda: self._client.v1.customers.create_async(
+                {"email": email, "metadata": dict(metadata)}, {"idempotency_key": idempotency_key}
+            ),
+        )
+        return made.id
+
+    async def price(self, price_id: str) -> PriceReport | None:
+        """A price with its product, or None if Stripe has none of that id."""
+        try:
+            found = await patiently(
+                "prices.retrieve",
+                lambda: self._client.v1.prices.retrieve_async(price_id, {"expand": ["product"]}),
+            )
+        except StripeRefusedError as refusal:
+            if refusal.facts.get("stripe_status") == _NOT_FOUND:
+                return None
+            raise
+        return readings.price(found)
+
+    async def prices_by_lookup_key(self, lookup_keys: Sequence[str]) -> dict[str, PriceReport]:
+        """The active prices that hold these lookup keys (at most 10 are asked for at once)."""
+        found: dict[str, PriceReport] = {}
+        for start in range(0, len(lookup_keys), 10):
+            wanted: PriceListParams = {
+                "lookup_keys": list(lookup_keys[start : start + 10]),
+                "active": True,
+                "limit": 10,
+                "expand": ["data.product"],
+            }
+            page = await patiently(
+                "prices.list", partial(self._client.v1.prices.list_async, wanted)
+            )
+            for one in page.data:
+                assert one.lookup_key is not None
+                found[one.lookup_key] = readings.price(one)
+        return found
+
+    async def create_product(
+        self, *, name: str, description: str, metadata: Mapping[str, str], idempotency_key: str
+    ) -> str:
+        """A new product; gives the id."""
+        made = await patiently(
+            "products.create",
+            lambda: self._client.v1.products.create_async(
+                {"name": name, "description": description, "metadata": dict(metadata)},
+                {"idempotency_key": idempotency_key},
+            ),
+        )
+        return made.id
+
+    async def update_product(self, product_id: str, *, name: str, description: str) -> None:
+        """Say something else about a product."""
+        await patiently(
+            "products.update",
+            lambda: self._client.v1.products.update_async(
+                product_id, {"name": name, "description": description, "active": True}
+            ),
+        )
+
+    async def create_price(
+        self,
+        product_id: str,
+        *,
+        price: Money,
+        interval: str | None,
+        lookup_key: str,
+        idempotency_key: str,
+    ) -> str:
+        """A new price that takes the lookup key over from any older one; gives the id."""
+        wanted: PriceCreateParams = {
+            "product": product_id,
+            "currency": price.currency,
+            "unit_amount": price.minor,
+            "lookup_key": lookup_key,
+            "transfer_lookup_key": True,
+            "metadata": {"tallybook_lookup_key": lookup_key},
+        }
+        if interval is not None:
+            wanted["recurring"] = {
+                "interval": cast("Literal['day', 'month', 'week', 'year']", interval)
+            }
+        made = await patiently(
+            "prices.create",
+            lambda: self._client.v1.prices.create_async(
+                wanted, {"idempotency_key": idempotency_key}
+            ),
+        )
+        return made.id
+
+    async def retire_price(self, price_id: str) -> None:
+        """Sell at this price no more; sessions that are open with it stay as they are."""
+        await patiently(
+            "prices.update",
+            lambda: self._client.v1.prices.update_async(price_id, {"active": False}),
+        )
+
+    async def open_session(self, order: SessionOrder, *, idempotency_key: str) -> SessionReport:
+        """A hosted Checkout Session in payment mode, with an invoice made for the receipt."""
+        metadata = dict(order.metadata)
+        wanted: SessionCreateParams = {
+            "mode": "payment",
+            "customer": order.customer_id,
+            "client_reference_id": order.reference,
+            "line_items": [{"price": order.price_id, "quantity": order.quantity}],
+            "success_url": order.success_url,
+            "cancel_url": order.cancel_url,
+            "invoice_creation": {"enabled": True, "invoice_data": {"metadata": metadata}},
+            "metadata": metadata,
+            # Metadata is not inherited, so the payment intent gets its own copy.
+            "payment_intent_data": {"metadata": metadata},
+        }
+        made = await patiently(
+            "checkout.sessions.create",
+            lambda: self._client.v1.checkout.sessions.create_async(
+                wanted, {"idempotency_key": idempotency_key}
+            ),
+        )
+        return readings.session(made)
+
+    async def session(self, session_id: str) -> SessionReport | None:
+        """A session as it is right now, with its payment intent; None if Stripe has none of that id."""
+        try:
+            found = await patiently(
+                "checkout.sessions.retrieve",
+                lambda: self._client.v1.checkout.sessions.retrieve_async(
+                    session_id, {"expand": ["payment_intent"]}
+                ),
+            )
+        except StripeRefusedError as refusal:
+            if refusal.facts.get("stripe_status") == _NOT_FOUND:
+                return None
+            raise
+        return readings.session(found)
+
+    async def session_id_of_payment(self, payment_intent_id: str) -> str | None:
+        """The session that started a payment intent; None if no session did."""
+        page = await patiently(
+            "checkout.sessions.list",
+            lambda: self._client.v1.checkout.sessions.list_async(
+                {"payment_intent": payment_intent_id, "limit": 1}
+            ),
+        )
+        return page.data[0].id if page.data else None
+
+
+def configured(gateway: StripeGateway | None) -> StripeGateway:
+    """The gateway, if the installation has a Stripe key.
+
+    Raises:
+        StripeNotConfiguredError: it has none.
+    """
+    if gateway is None:
+        raise StripeNotConfiguredError
+    return gateway

@@ -1,0 +1,34 @@
+"""What every use case is given: the database, Stripe, the keys, the catalogue, the clock and a few settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tallybook.domain.catalog.products import Catalog
+from tallybook.domain.clock import Clock
+from tallybook.postgres.pool import Database
+from tallybook.security.sealing import Sealer
+from tallybook.security.tokens import TokenSigner
+from tallybook.stripe.gateway import StripeGateway
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Built once by the roof (app.py); use cases take it as their first parameter.
+
+    ``webhook_secrets`` gives the signing secrets of each intake path. ``pages_url`` is where customers come back to;
+    ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains.
+    """
+
+    db: Database
+    stripe: StripeGateway | None
+    signer: TokenSigner
+    sealer: Sealer
+    catalog: Catalog
+    clock: Clock
+    livemode: bool
+    webhook_secrets: dict[str, tuple[str, ...]]
+    pages_url: str
+    allowed_return_origins: tuple[str, ...]
+    session_token_seconds: int
+    session_seconds: int

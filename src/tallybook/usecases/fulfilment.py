@@ -1,0 +1,225 @@
+"""Turns a paid checkout into credits, exactly once: the one function that webhooks and return pages share.
+
+The state that decides is fetched from Stripe afresh, outside any transaction, under a lease on the customer; the
+effect, the audit line and the event's done-mark commit together, if the lease still stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import structlog
+
+from tallybook.domain.errors import (
+    BillingError,
+    CheckoutNotFoundError,
+    FulfilmentBusyError,
+    PermissionDeniedError,
+)
+from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.ids import LedgerId, plain_id
+from tallybook.domain.ledger import recipes
+from tallybook.domain.ledger.requests import Note
+from tallybook.domain.money import Money
+from tallybook.domain.payments.checkouts import Checkout, Judgement, Status, judge
+from tallybook.domain.payments.inbox import EventStatus, Lease
+from tallybook.domain.payments.reports import SessionReport
+from tallybook.postgres import audit, checkouts, customers, inbox, ledger
+from tallybook.postgres.pool import Transaction
+from tallybook.stripe.gateway import configured
+from tallybook.usecases.context import Context
+
+_log = structlog.get_logger("tallybook.fulfilment")
+_ACTOR = ("system", "fulfilment")
+# Longer than one call to Stripe with all its retries; a holder that takes longer finds its lease gone.
+_FENCE_LIFETIME = timedelta(seconds=120)
+_FENCE_PATIENCE_SECONDS = 10.0
+_FENCE_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What settling did, in a word, and what it was about; ``report`` is what Stripe said."""
+
+    outcome: str
+    checkout: Checkout | None = None
+    report: SessionReport | None = None
+
+
+async def settle_checkout(
+    ctx: Context, stripe_session_id: str, *, lease: Lease | None = None
+) -> Settlement:
+    """Make our books agree with what Stripe says about a session; grants its credits if they are due.
+
+    With ``lease``, that event is marked done in the same transaction. A session that we did not open is foreign
+    and never grants, whatever its metadata says.
+
+    Raises:
+        FulfilmentBusyError: somebody else settles this customer, or our lease was lost; try again.
+        StripeUnavailableError, DatabaseUnavailableError, WalletBusyError: try again.
+    """
+    async with ctx.db.snapshot() as tx:
+        known = await checkouts.by_session(tx, stripe_session_id)
+    if known is None:
+        return await _without_effect(ctx, lease, "foreign")
+    assert known.stripe_customer_id is not None, known.checkout_id
+    async with _fenced(ctx, known.stripe_customer_id) as fence:
+        report = await configured(ctx.stripe).session(stripe_session_id)
+        if report is None:
+            return await _without_effect(ctx, lease, "gone")
+        # The patient lane: an app's open transaction on the wallet delays this event, not the others.
+        async with ctx.db.transaction(patient=True) as tx:
+            await customers.hold_fence(tx, fence)
+            settled = await _apply(ctx, tx, report, audits_faults=lease is not None)
+            if lease is not None:
+                await inbox.settle(
+                    tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=settled.outcome
+                )
+    _log.info("checkout_settled", session=stripe_session_id, outcome=settled.outcome)
+    return settled
+
+
+async def settle_payment(
+    ctx: Context, payment_intent_id: str, *, lease: Lease | None = None
+) -> Settlement:
+    """The same for a payment intent: through the session that started it; one that we did not start is foreign."""
+    session_id = await configured(ctx.stripe).session_id_of_payment(payment_intent_id)
+    if session_id is None:
+        return await _without_effect(ctx, lease, "foreign")
+    return await settle_checkout(ctx, session_id, lease=lease)
+
+
+async def return_from_checkout(
+    ctx: Context, caller: Caller, stripe_session_id: str
+) -> Settlement:
+    """What a customer who comes back sees; settles first, so that the page need not wait for the webhook.
+
+    Raises:
+        CheckoutNotFoundError: there is no such session, or it is another user's.
+    """
+    async with ctx.db.snapshot() as tx:
+        known = await checkouts.by_session(tx, stripe_session_id)
+    if known is None:
+        raise CheckoutNotFoundError
+    try:
+        caller.user_for(known.user_id, Permission.PURCHASE_CREDITS)
+    except PermissionDeniedError:
+        raise CheckoutNotFoundError from None
+    return await settle_checkout(ctx, stripe_session_id)
+
+
+async def _without_effect(ctx: Context, lease: Lease | None, outcome: str) -> Settlement:
+    if lease is not None:
+        async with ctx.db.transaction() as tx:
+            await inbox.settle(tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=outcome)
+    return Settlement(outcome=outcome)
+
+
+async def _apply(
+    ctx: Context, tx: Transaction, report: SessionReport, *, audits_faults: bool
+) -> Settlement:
+    """The effect, under the lock on the checkout; decided again on what the row says now."""
+    found = await checkouts.by_session(tx, report.id, lock=True)
+    assert found is not None, report.id
+    judgement = judge(found, report, livemode=ctx.livemode)
+    granted = await _grant(ctx, tx, found, report) if judgement.grants else None
+    if judgement.status is not found.status or judgement.grants:
+        await checkouts.followed(
+            tx,
+            ctx.clock(),
+            checkout_id=found.checkout_id,
+            judgement=judgement,
+            report=report,
+            granted_version=None if granted is None else granted.version,
+        )
+    faulty = audits_faults and judgement.outcome.startswith("mismatch")
+    if judgement.status is not found.status or faulty:
+        await _audit(ctx, tx, found, judgement, granted)
+    now = replace(
+        found,
+        status=judgement.status,
+        granted_version=granted.version if granted else found.granted_version,
+    )
+    return Settlement(outcome=judgement.outcome, checkout=now, report=report)
+
+
+async def _grant(
+    ctx: Context, tx: Transaction, checkout: Checkout, report: SessionReport
+) -> LedgerId:
+    assert report.amount_total is not None
+    posting = recipes.purchase(
+        checkout.wallet_id,
+        checkout.credits,
+        paid=Money(report.amount_total, checkout.price.currency),
+        reference=report.id,
+        key=checkout.grant_key,
+        note=Note(
+            description=f"{checkout.product_name} x {checkout.quantity}",
+            service="stripe",
+            metadata={"checkout": plain_id("chk", checkout.checkout_id)},
+        ),
+    )
+    [answer] = await ledger.post(tx, ctx.clock(), [posting], wait=True)
+    if isinstance(answer, BillingError):
+        # Rolled back with everything else, so that a later try can succeed; nobody's money is lost on the way.
+        raise answer
+    return answer.transfer
+
+
+async def _audit(
+    ctx: Context,
+    tx: Transaction,
+    before: Checkout,
+    judgement: Judgement,
+    granted: LedgerId | None,
+) -> None:
+    after: dict[str, object] = {"status": str(judgement.status), "outcome": judgement.outcome}
+    if granted is not None:
+        after |= {"transfer": granted.wire("trf"), "amount_micro": before.credits.micro}
+    await audit.record(
+        tx,
+        ctx.clock(),
+        _ACTOR,
+        "checkout.granted" if judgement.status is Status.PAID else "checkout.followed",
+        ("checkout", str(before.checkout_id)),
+        before={"status": str(before.status)},
+        after=after,
+    )
+
+
+@asynccontextmanager
+async def _fenced(ctx: Context, stripe_customer_id: str) -> AsyncIterator[customers.Fence]:
+    """Hold the lease on a customer; waits a few seconds for it."""
+    fence = await _take_fence(ctx, stripe_customer_id)
+    try:
+        yield fence
+    finally:
+        try:
+            async with ctx.db.transaction() as tx:
+                await customers.give_fence_back(tx, ctx.clock(), fence)
+        except BillingError as refusal:
+            # It runs out by itself; what was committed stays committed.
+            _log.warning("fence_not_given_back", code=refusal.code)
+
+
+async def _take_fence(ctx: Context, stripe_customer_id: str) -> customers.Fence:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _FENCE_PATIENCE_SECONDS
+    while True:
+        async with ctx.db.transaction() as tx:
+            now = ctx.clock()
+            fence = await customers.take_fence(
+                tx,
+                now,
+                stripe_customer_id=stripe_customer_id,
+                leased_until=now + _FENCE_LIFETIME,
+            )
+        if fence is not None:
+            return fence
+        if loop.time() >= until:
+            raise FulfilmentBusyError
+        await asyncio.sleep(_FENCE_POLL_SECONDS)

@@ -1,0 +1,315 @@
+"""Wallets: read them, spend and add credits, hold, capture, release; and verify the books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tallybook.domain.errors import (
+    BillingError,
+    HoldNotFoundError,
+    UserInactiveError,
+    WalletNotFoundError,
+)
+from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.ids import LedgerId
+from tallybook.domain.ledger import recipes
+from tallybook.domain.ledger.requests import (
+    Answer,
+    Fault,
+    Hold,
+    HoldPolicy,
+    Note,
+    Posting,
+    Transfer,
+    Wallet,
+)
+from tallybook.domain.money import Credits
+from tallybook.postgres import audit, ledger
+from tallybook.postgres.pool import Transaction
+from tallybook.usecases.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affordability:
+    """Whether a user can pay ``required`` now."""
+
+    available: Credits
+    required: Credits
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether what is available covers what is required."""
+        return self.available.micro >= self.required.micro
+
+    @property
+    def shortfall(self) -> Credits:
+        """What is missing; zero when nothing is."""
+        return Credits(max(0, self.required.micro - self.available.micro))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where to post: a wallet by id, or the default wallet of a user."""
+
+    wallet_id: int | None = None
+    user_id: int | None = None
+
+
+async def wallet_of_user(ctx: Context, caller: Caller, user_id: int | None) -> Wallet:
+    """The default wallet of a user, opened if it was not yet; the caller's own if no user is named."""
+    user_id = caller.user_for(user_id, Permission.READ_CREDITS)
+    async with ctx.db.transaction() as tx:
+        wallet_id = await _open_for_user(ctx, tx, user_id)
+        return await ledger.wallet(tx, wallet_id)
+
+
+async def wallet(ctx: Context, caller: Caller, wallet_id: int) -> Wallet:
+    """A wallet by id.
+
+    Raises:
+        WalletNotFoundError: there is none, or it is another user's.
+    """
+    async with ctx.db.snapshot() as tx:
+        return await _visible(tx, caller, wallet_id, Permission.READ_CREDITS)
+
+
+async def history(
+    ctx: Context, caller: Caller, wallet_id: int, *, before: int, limit: int
+) -> list[Transfer]:
+    """Transfers of a wallet, newest first: up to ``limit`` with a version below ``before``."""
+    async with ctx.db.snapshot() as tx:
+        await _visible(tx, caller, wallet_id, Permission.READ_CREDITS)
+        return await ledger.transfers_before(tx, wallet_id, before=before, limit=limit)
+
+
+async def check(
+    ctx: Context, caller: Caller, user_id: int | None, required: Credits | None
+) -> Affordability:
+    """Whether a user can pay ``required`` (default: nothing) right now."""
+    found = await wallet_of_user(ctx, caller, user_id)
+    return Affordability(
+        available=Credits(found.available_micro), required=required or Credits(0)
+    )
+
+
+async def spend(
+    ctx: Context,
+    caller: Caller,
+    *,
+    credits: Credits,
+    key: str | None,
+    user_id: int | None = None,
+    wallet_id: int | None = None,
+    note: Note | None = None,
+) -> Answer:
+    """Spend credits of a user (or of a wallet) at once.
+
+    Raises:
+        InsufficientCreditsError: not enough; nothing was taken.
+        IdempotencyKeyReusedError: the key was used for other terms.
+    """
+    place = Place(wallet_id=wallet_id, user_id=user_id)
+    target = await _target(ctx, caller, place, Permission.CONSUME_CREDITS)
+    return await _post(
+        ctx, caller, recipes.spend(target, credits, app_id=caller.app_id, key=key, note=note)
+    )
+
+
+async def grant(
+    ctx: Context,
+    caller: Caller,
+    *,
+    credits: Credits,
+    key: str | None,
+    user_id: int | None = None,
+    wallet_id: int | None = None,
+    expires_at: datetime | None = None,
+    note: Note | None = None,
+) -> Answer:
+    """Add credits by hand; written to the audit log with the transfer.
+
+    Raises:
+        PermissionDeniedError: neither an admin nor an app that may grant.
+    """
+    caller.require_grant()
+    place = Place(wallet_id=wallet_id, user_id=user_id)
+    target = await _target(ctx, caller, place, Permission.GRANT_CREDITS)
+    posting = recipes.adjustment(
+        target, credits, app_id=caller.app_id, key=key, note=note, expires_at=expires_at
+    )
+    return await _post(ctx, caller, posting, audited="credits.granted")
+
+
+async def place_hold(
+    ctx: Context,
+    caller: Caller,
+    *,
+    credits: Credits,
+    key: str | None,
+    user_id: int | None = None,
+    wallet_id: int | None = None,
+    lifetime_seconds: int = recipes.HOLD_LIFETIME_DEFAULT_SECONDS,
+    on_expiry: HoldPolicy = HoldPolicy.RELEASE,
+    estimate: Credits | None = None,
+    note: Note | None = None,
+) -> Answer:
+    """Set credits aside before work of unknown cost.
+
+    Raises:
+        InsufficientCreditsError: not enough; nothing was set aside.
+    """
+    place = Place(wallet_id=wallet_id, user_id=user_id)
+    target = await _target(ctx, caller, place, Permission.CONSUME_CREDITS)
+    posting = recipes.hold(
+        target,
+        credits,
+        app_id=caller.app_id,
+        key=key,
+        lifetime_seconds=lifetime_seconds,
+        on_expiry=on_expiry,
+        estimate=estimate,
+        note=note,
+    )
+    return await _post(ctx, caller, posting)
+
+
+async def capture_hold(
+    ctx: Context,
+    caller: Caller,
+    hold_id: LedgerId,
+    *,
+    credits: Credits,
+    key: str | None,
+    final: bool = True,
+    note: Note | None = None,
+) -> Answer:
+    """Take what the work cost; if final, the rest is available again.
+
+    Raises:
+        HoldNotFoundError: none, or another app's or user's. HoldSettledError: nothing is left of it.
+        CaptureExceedsHoldError: more than is left of it.
+    """
+    await _own_hold(ctx, caller, hold_id, Permission.CONSUME_CREDITS)
+    posting = recipes.capture(
+        hold_id, credits, app_id=caller.app_id, key=key, final=final, note=note
+    )
+    return await _post(ctx, caller, posting)
+
+
+async def release_hold(
+    ctx: Context, caller: Caller, hold_id: LedgerId, *, key: str | None, note: Note | None = None
+) -> Answer:
+    """Give back all that is left of a hold.
+
+    Raises:
+        HoldNotFoundError: none, or another app's or user's. HoldSettledError: nothing is left of it.
+    """
+    await _own_hold(ctx, caller, hold_id, Permission.CONSUME_CREDITS)
+    posting = recipes.release(hold_id, app_id=caller.app_id, key=key, note=note)
+    return await _post(ctx, caller, posting)
+
+
+async def hold(ctx: Context, caller: Caller, hold_id: LedgerId) -> Hold:
+    """A hold as it is now.
+
+    Raises:
+        HoldNotFoundError: none, or another app's or user's.
+    """
+    return await _own_hold(ctx, caller, hold_id, Permission.READ_CREDITS)
+
+
+async def transfer(ctx: Context, caller: Caller, transfer_id: LedgerId) -> Transfer:
+    """One transfer of a wallet that the caller may read.
+
+    Raises:
+        WalletNotFoundError: none, or another user's.
+    """
+    async with ctx.db.snapshot() as tx:
+        await _visible(tx, caller, transfer_id.wallet_id, Permission.READ_CREDITS)
+        found = await ledger.transfer(tx, transfer_id)
+    if found is None:
+        raise WalletNotFoundError("There is no such transfer, or it is not yours.")
+    return found
+
+
+async def verify(ctx: Context) -> tuple[dict[str, int], Sequence[Fault]]:
+    """Check every promise of the ledger: how much was checked, and each broken promise."""
+    async with ctx.db.snapshot() as tx:
+        return await ledger.totals(tx), await ledger.verify(tx)
+
+
+async def _post(
+    ctx: Context, caller: Caller, posting: Posting, *, audited: str | None = None
+) -> Answer:
+    """Post on the fast lane; when another transaction holds the wallet, once more on the patient one."""
+    for patient in (False, True):
+        async with ctx.db.transaction(patient=patient) as tx:
+            now = ctx.clock()
+            [answer] = await ledger.post(tx, now, [posting], wait=patient)
+            if audited and isinstance(answer, Answer) and not answer.replayed:
+                await audit.record(
+                    tx,
+                    now,
+                    caller.actor,
+                    audited,
+                    ("wallet", str(posting.wallet_id)),
+                    after={
+                        "transfer": answer.transfer.wire("trf"),
+                        "amount_micro": answer.amount_micro,
+                    },
+                )
+        if not isinstance(answer, BillingError):
+            return answer
+        if answer.code != "wallet_busy":
+            raise answer
+    raise answer
+
+
+async def _target(ctx: Context, caller: Caller, place: Place, permission: Permission) -> int:
+    if place.wallet_id is not None:
+        async with ctx.db.snapshot() as tx:
+            found = await _visible(tx, caller, place.wallet_id, permission)
+        return found.wallet_id
+    user_id = caller.user_for(place.user_id, permission)
+    async with ctx.db.transaction() as tx:
+        return await _open_for_user(ctx, tx, user_id, must_be_active=True)
+
+
+async def _open_for_user(
+    ctx: Context, tx: Transaction, user_id: int, *, must_be_active: bool = False
+) -> int:
+    active, wallet_id = await ledger.place_of_user(tx, user_id)
+    if must_be_active and not active:
+        raise UserInactiveError(user_id=user_id)
+    return wallet_id or await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
+
+
+async def _visible(
+    tx: Transaction, caller: Caller, wallet_id: int, permission: Permission
+) -> Wallet:
+    """The wallet, if the caller may act on it; a stranger learns nothing, not even that it exists."""
+    caller.require(permission)
+    found = await ledger.wallet(tx, wallet_id)
+    own = caller.user_id is not None and (
+        found.owner_user_id == caller.user_id
+        or await ledger.is_member(tx, found.owner_organisation_id, caller.user_id)
+    )
+    if own or caller.by_key or caller.rules_the_house:
+        return found
+    raise WalletNotFoundError
+
+
+async def _own_hold(
+    ctx: Context, caller: Caller, hold_id: LedgerId, permission: Permission
+) -> Hold:
+    async with ctx.db.snapshot() as tx:
+        try:
+            await _visible(tx, caller, hold_id.wallet_id, permission)
+        except WalletNotFoundError:
+            raise HoldNotFoundError from None
+        found = await ledger.hold(tx, hold_id)
+    if found.app_id != caller.app_id and not caller.rules_the_house:
+        raise HoldNotFoundError
+    return found

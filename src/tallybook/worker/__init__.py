@@ -1,0 +1,1 @@
+"""Works on what others left to do later: stored Stripe events."""

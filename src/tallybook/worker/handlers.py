@@ -1,0 +1,26 @@
+"""Which use case an event goes to. An event's body is a hint: only its kind and its object's id are used."""
+
+from __future__ import annotations
+
+from tallybook.domain.payments.handled import PAYMENT_TYPES, SESSION_TYPES
+from tallybook.domain.payments.inbox import ClaimedEvent
+from tallybook.usecases import events, fulfilment
+from tallybook.usecases.context import Context
+
+
+async def handle(ctx: Context, event: ClaimedEvent) -> None:
+    """Settle one leased event; it is marked in the transaction of its effect.
+
+    Raises:
+        BillingError: not this time; the event is to be tried again.
+    """
+    if event.livemode != ctx.livemode:
+        await events.ignore(ctx, event, "other_mode")
+    elif event.object_id is None:
+        await events.ignore(ctx, event, "no_object")
+    elif event.type in SESSION_TYPES:
+        await fulfilment.settle_checkout(ctx, event.object_id, lease=event.lease)
+    elif event.type in PAYMENT_TYPES:
+        await fulfilment.settle_payment(ctx, event.object_id, lease=event.lease)
+    else:
+        await events.ignore(ctx, event, "unhandled_type")

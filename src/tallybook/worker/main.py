@@ -1,0 +1,115 @@
+"""The worker: a few lanes that lease due events and have them handled until they are told to stop.
+
+PostgreSQL's NOTIFY wakes the lanes; polling finds what a lost notification, a retry or a dead worker left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from tallybook.domain.errors import BillingError, DatabaseUnavailableError
+from tallybook.domain.payments.inbox import ClaimedEvent
+from tallybook.usecases import events
+from tallybook.usecases.context import Context
+from tallybook.worker.handlers import handle
+
+_log = structlog.get_logger("tallybook.worker")
+LANES = 4
+POLL_SECONDS = 5.0
+_PAUSE_SECONDS = 1.0
+
+
+async def run_worker(
+    ctx: Context, stop: asyncio.Event, *, lanes: int = LANES, poll_seconds: float = POLL_SECONDS
+) -> None:
+    """Work until ``stop`` is set; what was begun is finished first."""
+    wake = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        helpers = [
+            group.create_task(_listen(ctx, stop, wake)),
+            group.create_task(_identify(ctx, stop)),
+        ]
+        workers = [
+            group.create_task(_lane(ctx, stop, wake, poll_seconds)) for _ in range(lanes)
+        ]
+        await stop.wait()
+        wake.set()
+        await asyncio.gather(*workers)
+        for helper in helpers:
+            helper.cancel()
+
+
+async def work_off(ctx: Context) -> int:
+    """Handle every event that is due now, one after another; gives how many."""
+    handled = 0
+    while (event := await events.claim(ctx)) is not None:
+        await settle(ctx, event)
+        handled += 1
+    return handled
+
+
+async def settle(ctx: Context, event: ClaimedEvent) -> None:
+    """Handle one leased event, or put it back with what went wrong."""
+    with structlog.contextvars.bound_contextvars(event_id=event.lease.event_id, type=event.type):
+        try:
+            await handle(ctx, event)
+        except BillingError as refusal:
+            await events.fail(ctx, event, f"{refusal.code}: {refusal.message}")
+        except Exception as bug:
+            # A bug in one handler must not stop the others: the event keeps it, and dies of it in the end.
+            _log.exception("handler_failed")
+            await events.fail(ctx, event, f"{type(bug).__name__}: {bug}")
+
+
+async def _lane(
+    ctx: Context, stop: asyncio.Event, wake: asyncio.Event, poll_seconds: float
+) -> None:
+    while not stop.is_set():
+        try:
+            event = await events.claim(ctx)
+            if event is not None:
+                await settle(ctx, event)
+                continue
+            wake.clear()
+            due = await events.seconds_until_due(ctx)
+        except DatabaseUnavailableError as refusal:
+            _log.warning("worker_waits", code=refusal.code)
+            await _sleep(stop, _PAUSE_SECONDS)
+            continue
+        if stop.is_set():
+            return
+        await _sleep(wake, poll_seconds if due is None else min(poll_seconds, max(due, 0.05)))
+
+
+async def _sleep(until: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most so long."""
+    try:
+        await asyncio.wait_for(until.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def _listen(ctx: Context, stop: asyncio.Event, wake: asyncio.Event) -> None:
+    """Keep listening, also after the database was away."""
+    while not stop.is_set():
+        try:
+            async with events.listening(ctx, wake.set) as lost:
+                wake.set()
+                await lost.wait()
+        except DatabaseUnavailableError as refusal:
+            _log.warning("worker_does_not_hear", code=refusal.code)
+        await _sleep(stop, _PAUSE_SECONDS)
+
+
+async def _identify(ctx: Context, stop: asyncio.Event) -> None:
+    """Write the Stripe account down at the first start; until Stripe answers, try again."""
+    while ctx.stripe is not None and not stop.is_set():
+        try:
+            await events.identify(ctx)
+        except BillingError as refusal:
+            _log.error("stripe_account_not_confirmed", code=refusal.code, hint=refusal.message)
+            await _sleep(stop, 30.0)
+        else:
+            return
