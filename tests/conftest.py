@@ -9,65 +9,26 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 import pytest_asyncio
+import service
+from databases import OWNER, SECRET, SERVICE, FrozenClock, TestDatabase
 from postgres_server import running_server
 from psycopg import sql
+from sandbox.process import Running as Sandbox
+from sandbox.process import running as running_sandbox
 
+from tallybook import app
 from tallybook.postgres import migrating
-from tallybook.postgres.provisioning import Login, admit, provision
+from tallybook.postgres.provisioning import admit, provision
 from tallybook.settings import Settings
+from tallybook.usecases.context import Context
 
-OWNER = Login("tallybook_owner", "owner-password-of-the-tests")
-SERVICE = Login("tallybook_service", "service-password-of-the-tests")
-SECRET = "a secret of the tests, thirty-two characters and more"
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class TestDatabase:
-    """One test's own database, by who connects."""
-
-    __test__ = False
-
-    name: str
-    superuser_url: str
-
-    @property
-    def service_url(self) -> str:
-        """As the service does."""
-        return SERVICE.url(self.superuser_url, self.name)
-
-    @property
-    def owner_url(self) -> str:
-        """As migrations do."""
-        return OWNER.url(self.superuser_url, self.name)
-
-    def installation(self):
-        from tallybook import app
-        """As the roof sees it."""
-        return app.Installation(
-            service_url=self.service_url, owner_url=self.owner_url, secret=SECRET, embedded=None
-        )
-
-
-@dataclass(slots=True)
-class FrozenClock:
-    """A clock that stands still until a test moves it."""
-
-    now: datetime = field(default_factory=lambda: datetime(2026, 11, 21, 12, 0, tzinfo=UTC))
-
-    def __call__(self) -> datetime:
-        """The time now."""
-        return self.now
-
-    def advance(self, **span: float) -> None:
-        """Move on, by ``timedelta`` arguments."""
-        self.now += timedelta(**span)
+__all__ = ["OWNER", "SECRET", "SERVICE", "FrozenClock", "TestDatabase"]
 
 
 @pytest.fixture(scope="session")
@@ -136,8 +97,23 @@ def settings() -> Settings:
 @pytest_asyncio.fixture
 async def ctx(
     database: TestDatabase, settings: Settings, clock: FrozenClock
-) -> AsyncIterator:
+) -> AsyncIterator[Context]:
     """What use cases are given, over this test's database, with a frozen clock and no Stripe."""
-    from tallybook import app
     async with app.open_context(settings, database.installation(), clock=clock) as context:
         yield context
+
+
+@pytest.fixture(scope="session")
+def stripe_sandbox() -> Iterator[Sandbox]:
+    """One Stripe sandbox for the session; tests keep apart by their customers and webhook endpoints."""
+    with running_sandbox(options=("--retry-first", "0.05", "--retry-longest", "0.5")) as process:
+        yield process
+
+
+@pytest.fixture
+def running(
+    database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path
+) -> Iterator[service.Running]:
+    """A running service over this test's database, with a customer, an admin, an app and a catalogue."""
+    with service.running_service(database, stripe_sandbox, tmp_path) as found:
+        yield found

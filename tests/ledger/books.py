@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from conftest import TestDatabase
+from databases import TestDatabase
 from psycopg.rows import dict_row
 
 from tallybook.domain.errors import BillingError

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from conftest import TestDatabase
+from databases import TestDatabase
 from ledger.books import Books
 
 from tallybook.domain.errors import (

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from conftest import TestDatabase
+from databases import TestDatabase
 from ledger.books import Books
 
 from tallybook.domain.errors import InsufficientCreditsError

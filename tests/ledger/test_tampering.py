@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 import pytest_asyncio
-from conftest import TestDatabase
+from databases import TestDatabase
 from ledger.books import Books
 
 from tallybook.domain.ledger.requests import Note

@@ -1,0 +1,63 @@
+# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+STRIPE_TYPES := tools/stripe_types/node_modules/.installed
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench lock schema clean chromium
+
+help: ## Show this list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(INSTALLED) ## Start everything here and walk the main job (ONCE=1 exits after it, PORT= moves it).
+	@$(BIN)/tallybook demo
+
+test: $(INSTALLED) $(STRIPE_TYPES) chromium ## Run all tests, the real database's and the real browser's included.
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: lint test ## What CI runs: the static checks and all tests.
+
+lint: $(INSTALLED) ## The static checks.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --processes $(WORKERS) src
+	$(BIN)/deptry .
+	$(BIN)/vulture
+
+format: $(INSTALLED) ## Lay out the code.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED) ## Measure: prints tables with every baseline in the same run.
+	$(BIN)/python -m bench $(ARGS)
+
+schema: $(INSTALLED) ## Write src/tallybook/postgres/schema.sql anew from the migrations.
+	$(BIN)/python -m tallybook.postgres.schema
+
+lock: $(INSTALLED) ## Write requirements.lock anew (hashes, no index address).
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate -q -o requirements.lock
+
+chromium:
+	@tools/ensure_chromium
+
+clean: ## Remove what make made here, the demo's data included.
+	rm -rf $(VENV) .demo .cache tools/stripe_types/node_modules .pytest_cache .mypy_cache .ruff_cache
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tallybook needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@echo "Installing Python packages into $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STRIPE_TYPES): tools/stripe_types/package-lock.json
+	npm ci --prefix tools/stripe_types --no-audit --no-fund --loglevel=error
+	@touch $@

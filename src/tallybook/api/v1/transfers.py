@@ -1,0 +1,104 @@
+"""/v1/transfers: spend and add credits."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from fastapi import APIRouter, Response
+from pydantic import Field, model_validator
+
+from tallybook.api.deps import (
+    AmountMicro,
+    Body,
+    CallerDep,
+    Ctx,
+    Description,
+    IdempotencyKey,
+    Metadata,
+    ServiceName,
+    UserId,
+    problems,
+)
+from tallybook.api.json_bodies import StrictJsonRoute
+from tallybook.api.v1.shapes import PostedShape, TransferShape
+from tallybook.domain.ids import LedgerId, parse_plain_id
+from tallybook.domain.ledger.requests import Answer, Note
+from tallybook.domain.money import Credits
+from tallybook.usecases import wallets
+
+router = APIRouter(
+    prefix="/v1/transfers",
+    tags=["transfers"],
+    route_class=StrictJsonRoute,
+    responses=problems(400, 401, 402, 403, 404, 409),
+)
+
+
+class Placed(Body):
+    """Where to post: ``wallet`` or ``user_id``; with neither, the signed-in user's own wallet."""
+
+    wallet: str | None = Field(default=None, examples=["wal_12"], max_length=40)
+    user_id: UserId | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.wallet is not None and self.user_id is not None:
+            raise ValueError("give wallet or user_id, not both")
+        return self
+
+    def wallet_id(self) -> int | None:
+        """The wallet's number, if a wallet was named."""
+        return None if self.wallet is None else parse_plain_id("wal", self.wallet)
+
+
+class Noted(Body):
+    """What people want to read later about a transfer."""
+
+    description: Description = None
+    service: ServiceName = None
+    metadata: Metadata = None
+
+    def note(self) -> Note | None:
+        """The note, if anything was written."""
+        if self.description is None and self.service is None and not self.metadata:
+            return None
+        return Note(description=self.description, service=self.service, metadata=self.metadata)
+
+
+class TransferBody(Placed, Noted):
+    """A spend, or (for admins and apps with ``grant_credits``) a grant."""
+
+    type: Literal["spend", "grant"] = "spend"
+    amount_micro: AmountMicro
+
+
+def mark_replay(answer: Answer, response: Response) -> None:
+    """Say in a header, not in the body, that this answer had been given before."""
+    if answer.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+
+
+@router.post("", status_code=201, summary="Spend or add credits")
+async def create_transfer(
+    ctx: Ctx, caller: CallerDep, key: IdempotencyKey, body: TransferBody, response: Response
+) -> PostedShape:
+    """Spend (402 with the shortfall when there is not enough) or add credits."""
+    verb = wallets.spend if body.type == "spend" else wallets.grant
+    answer = await verb(
+        ctx,
+        caller,
+        credits=Credits(body.amount_micro),
+        key=key,
+        user_id=body.user_id,
+        wallet_id=body.wallet_id(),
+        note=body.note(),
+    )
+    mark_replay(answer, response)
+    return PostedShape.from_domain(answer)
+
+
+@router.get("/{transfer}", summary="A transfer")
+async def get_transfer(ctx: Ctx, caller: CallerDep, transfer: str) -> TransferShape:
+    """One immutable line of the ledger."""
+    found = await wallets.transfer(ctx, caller, LedgerId.parse("trf", transfer))
+    return TransferShape.from_domain(found)

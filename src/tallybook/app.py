@@ -1,0 +1,243 @@
+"""The roof: it alone constructs things. Settings in; a database, a context, an ASGI app or a worker out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+
+from tallybook import telemetry
+from tallybook.api import server
+from tallybook.cli.main import run_command_line
+from tallybook.cli.roof import Roof
+from tallybook.domain.catalog.products import Catalog
+from tallybook.domain.clock import Clock
+from tallybook.postgres import migrating
+from tallybook.postgres.embedded import EmbeddedPostgres
+from tallybook.postgres.pool import Database
+from tallybook.postgres.provisioning import Login, admit, provision
+from tallybook.security.sealing import Sealer
+from tallybook.settings import Settings, load
+from tallybook.stripe.gateway import StripeGateway
+from tallybook.usecases import signing_keys
+from tallybook.usecases.context import Context
+from tallybook.worker.main import run_worker
+
+DATABASE_NAME = "tallybook"
+OWNER_ROLE = "tallybook_owner"
+SERVICE_ROLE = "tallybook_service"
+INTAKE_PATHS = ("stripe", "credits", "v1")
+
+
+def system_clock() -> datetime:
+    """The time now, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """A database that is running and migrated, and how to reach it.
+
+    ``embedded`` is the server when it is ours. URLs hold passwords: never print them.
+    """
+
+    service_url: str
+    owner_url: str
+    secret: str
+    embedded: EmbeddedPostgres | None
+
+
+def install(settings: Settings, *, migrate: bool = True) -> Installation:
+    """Start the embedded PostgreSQL unless ``DATABASE_URL`` names another, and migrate it."""
+    if settings.database_url is not None:
+        service_url = settings.database_url.get_secret_value()
+        owner = settings.migration_database_url or settings.database_url
+        assert settings.secret_key is not None, "settings demand it with DATABASE_URL"
+        found = Installation(
+            service_url=service_url,
+            owner_url=owner.get_secret_value(),
+            secret=settings.secret_key.get_secret_value(),
+            embedded=None,
+        )
+    else:
+        found = _install_embedded(settings)
+    if migrate:
+        migrating.migrate(found.owner_url)
+        admit(found.owner_url, urlsplit(found.service_url).username or "")
+    return found
+
+
+def _install_embedded(settings: Settings) -> Installation:
+    home = settings.data_dir.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    kept = _kept_secrets(home / "secrets.json")
+    postgres = EmbeddedPostgres(home / "postgres", port=settings.postgres_port)
+    postgres.start()
+    owner = Login(OWNER_ROLE, kept["owner_password"])
+    service = Login(SERVICE_ROLE, kept["service_password"])
+    superuser_url = postgres.superuser_url()
+    provision(superuser_url, database=DATABASE_NAME, owner=owner, service=service)
+    given = settings.secret_key
+    return Installation(
+        service_url=service.url(superuser_url, DATABASE_NAME),
+        owner_url=owner.url(superuser_url, DATABASE_NAME),
+        secret=given.get_secret_value() if given else kept["secret_key"],
+        embedded=postgres,
+    )
+
+
+def _kept_secrets(path: Path) -> dict[str, str]:
+    """The secrets of an embedded installation: made once, readable by this account only."""
+    if not path.exists():
+        made = {
+            name: secrets.token_hex(32)
+            for name in ("owner_password", "service_password", "secret_key")
+        }
+        draft = path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(made, file)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # A link fails if another process was first; then both use that one's secrets.
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def read_catalog(settings: Settings) -> Catalog:
+    """The catalogue: ``CATALOG_FILE``, else the one that comes along; prices forced by settings applied.
+
+    Raises:
+        CatalogError: says which line is wrong.
+    """
+    source = settings.catalog_file or files("tallybook") / "catalog.toml"
+    return Catalog.parse(source.read_text(encoding="utf-8")).with_prices(settings.price_overrides())
+
+
+def make_gateway(settings: Settings) -> StripeGateway | None:
+    """The way to Stripe, or None while ``STRIPE_SECRET_KEY`` is not set."""
+    if settings.stripe_secret_key is None:
+        return None
+    return StripeGateway(
+        settings.stripe_secret_key.get_secret_value(),
+        api_version=settings.stripe_api_version,
+        api_base=settings.stripe_api_base,
+    )
+
+
+@asynccontextmanager
+async def open_context(
+    settings: Settings, installation: Installation, *, clock: Clock = system_clock
+) -> AsyncIterator[Context]:
+    """Everything a use case needs, for as long as the block runs."""
+    catalog = read_catalog(settings)
+    db = await Database.connect(installation.service_url)
+    stripe = make_gateway(settings)
+    try:
+        sealer = Sealer(installation.secret)
+        signer = await signing_keys.ensure_signer(db, sealer, clock, settings.public_url)
+        yield Context(
+            db=db,
+            stripe=stripe,
+            signer=signer,
+            sealer=sealer,
+            catalog=catalog,
+            clock=clock,
+            livemode=settings.livemode,
+            webhook_secrets={path: settings.webhook_secrets(path) for path in INTAKE_PATHS},
+            pages_url=settings.pages_url,
+            allowed_return_origins=_origins(settings),
+            session_token_seconds=settings.session_token_seconds,
+            session_seconds=settings.session_seconds,
+        )
+    finally:
+        if stripe is not None:
+            await stripe.close()
+        await db.close()
+
+
+def make_api(
+    settings: Settings, installation: Installation, worker: bool, *, clock: Clock = system_clock  # noqa: FBT001
+) -> FastAPI:
+    """The ASGI app over an installed database; with ``worker`` it also settles Stripe events while it runs."""
+
+    @asynccontextmanager
+    async def serving() -> AsyncIterator[Context]:
+        async with open_context(settings, installation, clock=clock) as context:
+            if not worker:
+                yield context
+                return
+            stop = asyncio.Event()
+            working = asyncio.create_task(run_worker(context, stop))
+            try:
+                yield context
+            finally:
+                stop.set()
+                await working
+
+    return server.create(serving, allowed_origins=_origins(settings), version=version("tallybook"))
+
+
+@contextmanager
+def installed(settings: Settings) -> Iterator[Installation]:
+    """An installation for one command: an embedded server that this command started stops with it."""
+    found = install(settings)
+    try:
+        yield found
+    finally:
+        if found.embedded is not None:
+            found.embedded.stop()
+
+
+@contextmanager
+def supervised(installation: Installation) -> Iterator[None]:
+    """While the block runs, an embedded server that dies is started again."""
+    if installation.embedded is None:
+        yield
+        return
+    supervisor = installation.embedded.supervise()
+    try:
+        yield
+    finally:
+        supervisor.stop()
+
+
+def _load_settings(**overrides: object) -> Settings:
+    settings = load(**overrides)
+    telemetry.configure(level=settings.log_level, as_json=settings.log_format == "json")
+    return settings
+
+
+def main() -> None:
+    """The program ``tallybook``."""
+    run_command_line(
+        Roof(
+            load_settings=_load_settings,
+            installed=installed,
+            open_context=open_context,
+            make_api=make_api,
+            supervised=supervised,
+        )
+    )
+
+
+def _origins(settings: Settings) -> tuple[str, ...]:
+    named = (settings.public_url, settings.pages_url, settings.next_public_api_url, *settings.allowed_origins)
+    return tuple(dict.fromkeys(origin.rstrip("/") for origin in named if origin))

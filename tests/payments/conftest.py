@@ -1,0 +1,42 @@
+"""Fixtures of the payment tests: the Stripe sandbox as a real process, and a till before it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from conftest import TestDatabase
+from payments.desk import OPERATOR, Till, open_till
+from sandbox.process import Running, running
+
+from tallybook.usecases import catalog
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[Running]:
+    """A sandbox for all tests here; each has a database, and so customers and checkouts, of its own."""
+    with running(options=("--retry-first", "0.05", "--retry-longest", "0.2")) as process:
+        yield process
+
+
+@pytest.fixture
+def fresh_sandbox() -> Iterator[Running]:
+    """A sandbox of the test's own, empty."""
+    with running(options=("--retry-first", "0.05", "--retry-longest", "0.2")) as process:
+        yield process
+
+
+@pytest_asyncio.fixture
+async def bare_till(database: TestDatabase, fresh_sandbox: Running) -> AsyncIterator[Till]:
+    """A till over an empty sandbox; nothing is pushed."""
+    async with open_till(database, fresh_sandbox) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def till(database: TestDatabase, sandbox_process: Running) -> AsyncIterator[Till]:
+    """A till whose catalogue is at Stripe."""
+    async with open_till(database, sandbox_process) as made:
+        await catalog.push(made.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
+        yield made
