@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,7 +217,9 @@ def running_service(database: TestDatabase, sandbox: Sandbox, place: Path) -> It
     port = free_port()
     secret = webhook_endpoint(sandbox, f"http://127.0.0.1:{port}")
     env = environment(database, sandbox.base_url, port, secret)
-    prepared = asyncio.run(_prepare(database, env))
+    # In a thread of its own: a browser test has an event loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        prepared = thread.submit(lambda: asyncio.run(_prepare(database, env))).result()
     service = Service(env=env, port=port, log=place / "service.log")
     found = Running(service=service, sandbox=sandbox, database=database, **prepared)
     try:

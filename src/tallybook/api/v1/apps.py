@@ -27,7 +27,7 @@ Permissions = Annotated[
     list[Annotated[Permission, Field(strict=False)]],
     Field(max_length=len(Permission), examples=[[str(one) for one in SEED_PERMISSIONS]]),
 ]
-AppId = Annotated[str, Path(max_length=64)]
+AppId = Annotated[str, Path(pattern="^app_[0-9A-Za-z]{1,40}$", examples=["app_4dTXqj7WcPzN0uKbY2sE"])]
 
 
 class AppBody(Body):

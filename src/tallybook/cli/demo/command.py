@@ -34,7 +34,8 @@ def demo(
     home: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(".demo"),
 ) -> None:
     """Start everything on this machine, walk the main job, and keep serving until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with ExitStack() as running:
             _demo(roof_of(context), running, home.resolve(), port, sandbox_port, once=once)

@@ -1,0 +1,57 @@
+"""A real Chromium over a running service; one page a test, on a desktop or a phone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from service import EMAIL, PASSWORD, Running
+
+# Chromium looks up its maker's hosts at every start unless told not to; nothing here needs them.
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium."""
+    binary = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert binary, "Chromium is missing: run tools/ensure_chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=binary, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """An empty browser window; a script error on a page fails the test."""
+    context = chromium.new_context(viewport={"width": 1100, "height": 850})
+    errors: list[str] = []
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.set_default_timeout(15_000)
+    yield opened
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def customer(page: Page, running: Running) -> Page:
+    """A window in which the customer is signed in and sees their credits."""
+    page.goto(f"{running.base_url}/")
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_selector("#balance")
+    return page
