@@ -36,7 +36,7 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > BODY_BYTES_MAX:
-                raise RequestTooLargeError
+                raise RequestTooLargeError(limit_bytes=BODY_BYTES_MAX)
             return message
 
         # Raised inside a route it is drawn there; a request without a declared length can only be caught there.

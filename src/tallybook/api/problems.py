@@ -75,9 +75,12 @@ def headers_of(refusal: BillingError) -> dict[str, str]:
     return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
 
 
-def native(refusal: BillingError) -> JSONResponse:
-    """As RFC 9457 problem details, with the code and the facts beside the standard members."""
-    status = STATUS[refusal.code]
+def native(refusal: BillingError, *, status: int | None = None) -> JSONResponse:
+    """As RFC 9457 problem details, with the code and the facts beside the standard members.
+
+    ``status`` is for what HTTP itself refuses (405); a code of ours has its own.
+    """
+    status = status or STATUS[refusal.code]
     body: dict[str, Any] = {
         **refusal.facts,
         "type": f"urn:tallybook:problem:{refusal.code}",

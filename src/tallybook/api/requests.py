@@ -29,7 +29,7 @@ class RequestLog:
         given = Request(scope).headers.get("request-id", "")
         request_id = given if _GIVEN_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 0
+        status = 500
         started = time.perf_counter()
 
         async def sending(message: Message) -> None:

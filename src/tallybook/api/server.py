@@ -8,14 +8,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tallybook.api import health, pages
+from tallybook.api.documents import document
 from tallybook.api.families import credits, cross_app, envelopes, financial, stripe, webhooks_v1
 from tallybook.api.limits import BodyLimit
 from tallybook.api.problems import native
@@ -68,7 +67,7 @@ def create(open_context: Opener, *, allowed_origins: Sequence[str], version: str
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(allowed_origins),
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key"],
         expose_headers=["Idempotent-Replayed", "Request-Id", "Retry-After"],
     )
@@ -77,26 +76,19 @@ def create(open_context: Opener, *, allowed_origins: Sequence[str], version: str
 
 
 def _add_documents(app: FastAPI) -> None:
-    for prefix, title in (("/v1", "Tallybook API"), ("/api", "Tallybook: the seed families")):
-        app.add_api_route(
-            f"{prefix}/openapi.json", _document(app, prefix, title), include_in_schema=False
-        )
+    for prefix, title, routers in (
+        ("/v1", "Tallybook API", NATIVE),
+        ("/api", "Tallybook: the seed families", FAMILIES),
+    ):
+        found = document(title, app.version, routers, native=prefix == "/v1")
+        app.add_api_route(f"{prefix}/openapi.json", _answering(found), include_in_schema=False)
 
 
-def _document(app: FastAPI, prefix: str, title: str) -> Callable[[], Any]:
-    built: dict[str, Any] = {}
+def _answering(found: dict[str, Any]) -> Callable[[], Any]:
+    async def answer() -> JSONResponse:
+        return JSONResponse(found)
 
-    async def document() -> JSONResponse:
-        if not built:
-            routes = [
-                route
-                for route in app.routes
-                if isinstance(route, APIRoute) and route.path.startswith(prefix + "/")
-            ]
-            built.update(get_openapi(title=title, version=app.version, routes=routes))
-        return JSONResponse(built)
-
-    return document
+    return answer
 
 
 def _draw(request: Request, refusal: BillingError) -> Response:
@@ -127,19 +119,24 @@ async def _http(request: Request, problem: Exception) -> Response:
     if problem.status_code == 404:
         return _draw(request, NotFoundError(f"There is nothing at {request.url.path}."[:300]))
     refusal = InvalidRequestError(str(problem.detail))
-    drawn = _draw(request, refusal)
-    drawn.status_code = problem.status_code
+    if request.url.path.startswith("/api/"):
+        drawn = envelopes.drawn(refusal, request.url.path)
+        drawn.status_code = problem.status_code
+    else:
+        drawn = native(refusal, status=problem.status_code)
     drawn.headers.update(problem.headers or {})
     return drawn
 
 
 async def _failed(request: Request, _: Exception) -> Response:
-    # The details are in the log under the request id; a stranger gets none of them.
+    # The details are in the log under the request id; a stranger gets none of them. This answer is made outside of
+    # RequestLog, so it brings the header itself.
+    request_id = getattr(request.state, "request_id", "")
     body = {
         "title": "Internal error",
         "status": 500,
         "code": "internal_error",
         "detail": "Something went wrong on our side. Retry with the same key; quote the Request-Id.",
-        "request_id": getattr(request.state, "request_id", None),
+        "request_id": request_id,
     }
-    return JSONResponse(body, status_code=500)
+    return JSONResponse(body, status_code=500, headers={"Request-Id": request_id})

@@ -18,9 +18,7 @@ from tallybook.usecases.context import Context
 app = typer.Typer(help="Apps: App IDs, API keys, permissions, database logins.", no_args_is_help=True)
 AppId = Annotated[str, typer.Argument(help="The App ID (app_…).")]
 KeyId = Annotated[str, typer.Argument(help="The key's id (key_…), from: tallybook apps keys.")]
-Permissions = Annotated[
-    list[Permission] | None, typer.Option("--permission", help="Repeat for several.")
-]
+Permissions = Annotated[list[Permission] | None, typer.Option("--permission", help="Repeat for several.")]
 RequiresKey = Annotated[
     bool | None,
     typer.Option("--require-key/--no-require-key", help="Refuse cross-app calls without the key."),
@@ -64,7 +62,8 @@ def list_apps(
     async def work(ctx: Context) -> list[App]:
         return await apps.page(ctx, OPERATOR, limit=limit)
 
-    rows = [_facts(found) for found in run(context, work)]
+    found = run(context, work)
+    rows = [_facts(one) if as_json else _line(one) for one in found]
     show_rows(rows, as_json=as_json, empty="No apps yet: tallybook apps register <name>.")
 
 
@@ -191,6 +190,15 @@ def _facts(found: App) -> dict[str, Any]:
         "requires_api_key": found.requires_api_key,
         "is_active": found.is_active,
         "database_role": found.database_role,
+    }
+
+
+def _line(found: App) -> dict[str, Any]:
+    return {
+        "app_id": found.public_id,
+        "name": found.name,
+        "domain": found.domain,
+        "is_active": found.is_active,
     }
 
 

@@ -27,9 +27,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command("push")
 def push(
     context: typer.Context,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would change at Stripe.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change at Stripe.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create or update Stripe's products and prices; nothing is ever made twice."""
@@ -37,9 +35,7 @@ def push(
 
         async def work(ctx: Context) -> list[Change]:
             task = bar.add_task("Catalogue to Stripe", total=len(ctx.catalog.on_sale))
-            return await catalog.push(
-                ctx, OPERATOR, dry_run=dry_run, progress=lambda _: bar.advance(task)
-            )
+            return await catalog.push(ctx, OPERATOR, dry_run=dry_run, progress=lambda _: bar.advance(task))
 
         changes = run(context, work)
     rows = [

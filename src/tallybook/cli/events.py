@@ -17,9 +17,7 @@ from tallybook.usecases.context import Context
 
 app = typer.Typer(help="Stripe's events: list, show, replay.", no_args_is_help=True)
 ByStatus = Annotated[EventStatus | None, typer.Option("--status", help="Only of this status.")]
-Since = Annotated[
-    datetime | None, typer.Option("--since", help="Received at or after this time (UTC).")
-]
+Since = Annotated[datetime | None, typer.Option("--since", help="Received at or after this time (UTC).")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Received before this time (UTC).")]
 
 

@@ -17,9 +17,7 @@ UserId = Annotated[int, typer.Argument(help="The user's number.", min=1)]
 # Asked for without showing it; on the command line others could read it in the process list.
 Password = Annotated[
     str,
-    typer.Option(
-        prompt=True, confirmation_prompt=True, hide_input=True, envvar="TALLYBOOK_USER_PASSWORD"
-    ),
+    typer.Option(prompt=True, confirmation_prompt=True, hide_input=True, envvar="TALLYBOOK_USER_PASSWORD"),
 ]
 Weak = Annotated[bool, typer.Option("--allow-common", help="Let a common password pass: for demos only.")]
 
@@ -93,9 +91,7 @@ def reset_password(
     """Set somebody's password; all their sessions end."""
 
     async def work(ctx: Context) -> None:
-        await users.reset_password(
-            ctx, OPERATOR, user, new_password=password, allow_common=allow_common
-        )
+        await users.reset_password(ctx, OPERATOR, user, new_password=password, allow_common=allow_common)
 
     run(context, work)
     typer.echo("The password is set; all sessions of the user ended.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.checkouts import Checkout, Judgement, Status, Terms
@@ -19,7 +18,6 @@ _SQL = Statements("checkouts")
 class Intent:
     """What is written down before Stripe is asked; ``price`` and ``credits`` are for the whole quantity."""
 
-    intent_id: UUID
     wallet_id: int
     app_id: int
     key: str | None
@@ -35,7 +33,6 @@ async def intend(tx: Transaction, now: datetime, intent: Intent) -> int | None:
     row = await tx.maybe(
         _SQL.intend,
         now=now,
-        intent_id=intent.intent_id,
         user_id=intent.terms.user_id,
         wallet_id=intent.wallet_id,
         app_id=intent.app_id,
@@ -65,17 +62,13 @@ async def by_key(tx: Transaction, *, user_id: int, app_id: int, key: str) -> Che
     return _maybe(await tx.maybe(_SQL.by_key, user_id=user_id, app_id=app_id, key=key))
 
 
-async def by_session(
-    tx: Transaction, stripe_session_id: str, *, lock: bool = False
-) -> Checkout | None:
+async def by_session(tx: Transaction, stripe_session_id: str, *, lock: bool = False) -> Checkout | None:
     """The checkout that opened a Stripe session; with ``lock``, nobody changes it until the transaction ends."""
     statement = _SQL.lock_by_session if lock else _SQL.by_session
     return _maybe(await tx.maybe(statement, stripe_session_id=stripe_session_id))
 
 
-async def opened(
-    tx: Transaction, now: datetime, *, checkout_id: int, report: SessionReport
-) -> Checkout:
+async def opened(tx: Transaction, now: datetime, *, checkout_id: int, report: SessionReport) -> Checkout:
     """Keep the session that the intent became, unless another request did first; gives the checkout back."""
     await tx.run(
         _SQL.opened,
@@ -92,9 +85,7 @@ async def opened(
 
 async def next_attempt(tx: Transaction, now: datetime, checkout: Checkout) -> None:
     """The attempt ended for good without a session: the next one gets an idempotency key of its own."""
-    await tx.run(
-        _SQL.next_attempt, now=now, checkout_id=checkout.checkout_id, attempt=checkout.attempt
-    )
+    await tx.run(_SQL.next_attempt, now=now, checkout_id=checkout.checkout_id, attempt=checkout.attempt)
 
 
 async def followed(

@@ -50,14 +50,10 @@ async def account(tx: Transaction) -> Account | None:
     row = await tx.maybe(_SQL.account)
     if row is None:
         return None
-    return Account(
-        account_id=row["account_id"], livemode=row["livemode"], deployment_id=row["deployment_id"]
-    )
+    return Account(account_id=row["account_id"], livemode=row["livemode"], deployment_id=row["deployment_id"])
 
 
-async def record_account(
-    tx: Transaction, now: datetime, *, account_id: str, livemode: bool
-) -> Account:
+async def record_account(tx: Transaction, now: datetime, *, account_id: str, livemode: bool) -> Account:
     """Write the account down unless one already is; gives back the one that stands.
 
     Raises:
@@ -67,15 +63,11 @@ async def record_account(
     found = await account(tx)
     assert found is not None
     if (found.account_id, found.livemode) != (account_id, livemode):
-        raise StripeAccountMismatchError(
-            recorded_account=found.account_id, recorded_livemode=found.livemode
-        )
+        raise StripeAccountMismatchError(recorded_account=found.account_id, recorded_livemode=found.livemode)
     return found
 
 
-async def intend_customer(
-    tx: Transaction, now: datetime, *, user_id: int, intent_id: UUID
-) -> Customer:
+async def intend_customer(tx: Transaction, now: datetime, *, user_id: int) -> Customer:
     """The user's customer; if there is none, the intent is written down.
 
     Raises:
@@ -87,7 +79,7 @@ async def intend_customer(
         raise UserNotFoundError
     if not buyer["is_active"]:
         raise UserInactiveError
-    await tx.run(_SQL.intend_customer, now=now, user_id=user_id, intent_id=intent_id)
+    await tx.run(_SQL.intend_customer, now=now, user_id=user_id)
     row = await tx.one(_SQL.customer, user_id=user_id)
     return Customer(
         user_id=user_id,
@@ -97,13 +89,9 @@ async def intend_customer(
     )
 
 
-async def keep_customer(
-    tx: Transaction, now: datetime, *, user_id: int, stripe_customer_id: str
-) -> str:
+async def keep_customer(tx: Transaction, now: datetime, *, user_id: int, stripe_customer_id: str) -> str:
     """Keep the customer that Stripe made, unless another request did first; gives back the one that stands."""
-    await tx.run(
-        _SQL.keep_customer, now=now, user_id=user_id, stripe_customer_id=stripe_customer_id
-    )
+    await tx.run(_SQL.keep_customer, now=now, user_id=user_id, stripe_customer_id=stripe_customer_id)
     row = await tx.one(_SQL.customer, user_id=user_id)
     return str(row["stripe_customer_id"])
 
@@ -131,9 +119,7 @@ async def hold_fence(tx: Transaction, fence: Fence) -> None:
     Raises:
         FulfilmentBusyError: it ran out and somebody else took it; what we know may be old.
     """
-    row = await tx.maybe(
-        _SQL.hold_fence, stripe_customer_id=fence.stripe_customer_id, fence=fence.fence
-    )
+    row = await tx.maybe(_SQL.hold_fence, stripe_customer_id=fence.stripe_customer_id, fence=fence.fence)
     if row is None:
         raise FulfilmentBusyError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
-from uuid import UUID
 
 from tallybook.domain.errors import FulfilmentBusyError
 from tallybook.domain.payments.inbox import ClaimedEvent, EventStatus, Lease, Selection, StoredEvent
@@ -50,15 +49,13 @@ async def store(
     return int(row["deliveries"])
 
 
-async def claim(
-    tx: Transaction, now: datetime, *, lease_id: UUID, leased_until: datetime
-) -> ClaimedEvent | None:
+async def claim(tx: Transaction, now: datetime, *, leased_until: datetime) -> ClaimedEvent | None:
     """Lease the event that has been due longest; None when nothing is due."""
-    row = await tx.maybe(_SQL.claim, now=now, lease_id=lease_id, leased_until=leased_until)
+    row = await tx.maybe(_SQL.claim, now=now, leased_until=leased_until)
     if row is None:
         return None
     return ClaimedEvent(
-        lease=Lease(event_id=row["event_id"], lease_id=lease_id),
+        lease=Lease(event_id=row["event_id"], lease_id=row["lease_id"]),
         type=row["type"],
         object_id=row["object_id"],
         livemode=row["livemode"],
@@ -66,9 +63,7 @@ async def claim(
     )
 
 
-async def settle(
-    tx: Transaction, now: datetime, lease: Lease, *, status: EventStatus, outcome: str
-) -> None:
+async def settle(tx: Transaction, now: datetime, lease: Lease, *, status: EventStatus, outcome: str) -> None:
     """Mark a leased event as settled, in the transaction of its effect.
 
     Raises:

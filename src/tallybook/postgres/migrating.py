@@ -10,6 +10,9 @@ from pathlib import Path
 from alembic import command, op
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
+
+from tallybook.domain.errors import DatabaseUnavailableError
 
 HERE = Path(__file__).parent
 
@@ -22,8 +25,16 @@ def _config(url: str) -> Config:
 
 
 def migrate(owner_url: str) -> None:
-    """Migrate to the newest revision, as the role that owns the schema. Safe to run at any time, also twice at once."""
-    command.upgrade(_config(owner_url), "head")
+    """Migrate to the newest revision, as the role that owns the schema. Safe to run at any time, also twice at once.
+
+    Raises:
+        DatabaseUnavailableError: nothing answers there, or not to us, or a lock was not to be had in time.
+    """
+    try:
+        command.upgrade(_config(owner_url), "head")
+    except OperationalError as failure:
+        said = str(failure.orig).strip().splitlines()
+        raise DatabaseUnavailableError(f"The database cannot be migrated: {said[0]}") from failure
 
 
 def newest_revision() -> str:

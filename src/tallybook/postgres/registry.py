@@ -58,9 +58,15 @@ async def apps_after(tx: Transaction, after: int, limit: int) -> list[App]:
     return [app_of(row) for row in await tx.many(_SQL.apps_after, after=after, limit=limit)]
 
 
-async def house(tx: Transaction) -> App:
-    """The app under which Tallybook's own sessions run."""
-    return app_of(await tx.one(_SQL.app_by_id, app_id=HOUSE_APP_ID))
+async def app_to_enter(tx: Transaction, public_id: str | None) -> App:
+    """The app that a sign-in names, or the house if it names none.
+
+    Raises:
+        AppNotFoundError: there is none of this App ID, or it was switched off.
+    """
+    if public_id is None:
+        return app_of(await tx.one(_SQL.app_by_id, app_id=HOUSE_APP_ID))
+    return await open_app(tx, public_id)
 
 
 async def open_app(tx: Transaction, public_id: str) -> App:

@@ -1116,7 +1116,7 @@ CREATE TABLE tallybook.catalog_links (
     amount_minor bigint NOT NULL,
     currency text NOT NULL,
     pushed_at timestamp with time zone NOT NULL,
-    CONSTRAINT catalog_links_amount_minor_check CHECK ((amount_minor > 0))
+    CONSTRAINT catalog_links_amount_minor_check CHECK ((amount_minor >= 0))
 );
 
 COMMENT ON TABLE tallybook.catalog_links IS 'Which Stripe product and price each line of catalog.toml became.';

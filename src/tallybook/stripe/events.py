@@ -32,9 +32,7 @@ _ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
 
 
-def verify(
-    raw: bytes, header: str | None, secrets: Sequence[str], now: datetime
-) -> ReceivedEvent:
+def verify(raw: bytes, header: str | None, secrets: Sequence[str], now: datetime) -> ReceivedEvent:
     """The event in ``raw``, if any of ``secrets`` signed it no more than 300 s from ``now``.
 
     Raises:

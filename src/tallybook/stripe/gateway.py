@@ -79,15 +79,11 @@ class StripeGateway:
     async def account(self) -> AccountReport:
         """Whose account the key belongs to; asked once, since a key never changes hands."""
         if self._account is None:
-            found = await patiently(
-                "account.retrieve", self._client.v1.accounts.retrieve_current_async
-            )
+            found = await patiently("account.retrieve", self._client.v1.accounts.retrieve_current_async)
             self._account = AccountReport(account_id=found.id)
         return self._account
 
-    async def create_customer(
-        self, *, email: str, metadata: Mapping[str, str], idempotency_key: str
-    ) -> str:
+    async def create_customer(self, *, email: str, metadata: Mapping[str, str], idempotency_key: str) -> str:
         """A new customer; gives the id."""
         made = await patiently(
             "customers.create",
@@ -120,9 +116,7 @@ class StripeGateway:
                 "limit": 10,
                 "expand": ["data.product"],
             }
-            page = await patiently(
-                "prices.list", partial(self._client.v1.prices.list_async, wanted)
-            )
+            page = await patiently("prices.list", partial(self._client.v1.prices.list_async, wanted))
             for one in page.data:
                 assert one.lookup_key is not None
                 found[one.lookup_key] = readings.price(one)
@@ -169,14 +163,10 @@ class StripeGateway:
             "metadata": {"tallybook_lookup_key": lookup_key},
         }
         if interval is not None:
-            wanted["recurring"] = {
-                "interval": cast("Literal['day', 'month', 'week', 'year']", interval)
-            }
+            wanted["recurring"] = {"interval": cast("Literal['day', 'month', 'week', 'year']", interval)}
         made = await patiently(
             "prices.create",
-            lambda: self._client.v1.prices.create_async(
-                wanted, {"idempotency_key": idempotency_key}
-            ),
+            lambda: self._client.v1.prices.create_async(wanted, {"idempotency_key": idempotency_key}),
         )
         return made.id
 

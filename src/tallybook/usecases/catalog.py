@@ -121,9 +121,7 @@ async def _adopt(how: _Push, product: Product, price_id: str) -> tuple[Change, L
     if report.price is None or report.interval != product.interval:
         raise CatalogError(f"{at}: price {price_id} is of another kind; use one of the same interval.")
     detail = f"set by the settings: {report.price}"
-    link = Link(
-        lookup_key=at, product_id=report.product_id, price_id=report.id, price=report.price
-    )
+    link = Link(lookup_key=at, product_id=report.product_id, price_id=report.id, price=report.price)
     change = Change(
         lookup_key=at,
         action="adopt",
@@ -153,9 +151,7 @@ async def _carry_out(how: _Push, product: Product, change: Change) -> Link:
             idempotency_key=f"{key}:product:{_digest(product.name, product.description)}",
         )
     elif change.action in ("rename", "reprice"):
-        await how.stripe.update_product(
-            product_id, name=product.name, description=product.description
-        )
+        await how.stripe.update_product(product_id, name=product.name, description=product.description)
     if change.action in ("create", "reprice"):
         new_price_id = await how.stripe.create_price(
             product_id,

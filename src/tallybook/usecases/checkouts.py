@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 
 from tallybook.domain.catalog.links import Link, find
@@ -79,9 +78,7 @@ async def open_checkout(
         account = await customers.record_account(
             tx, ctx.clock(), account_id=identity.account_id, livemode=ctx.livemode
         )
-        customer = await customers.intend_customer(
-            tx, ctx.clock(), user_id=buyer, intent_id=uuid.uuid4()
-        )
+        customer = await customers.intend_customer(tx, ctx.clock(), user_id=buyer)
         checkout = await _intend(ctx, tx, caller.app_id, key, _bound(terms, product, link))
     if checkout.stripe_session_id is not None:
         return Opened(checkout=checkout, replayed=True)
@@ -136,9 +133,7 @@ async def _product(
     return product, await _adopted(ctx, stripe, product, product.forced_price_id)
 
 
-async def _adopted(
-    ctx: Context, stripe: StripeGateway, product: Product, price_id: str
-) -> Link:
+async def _adopted(ctx: Context, stripe: StripeGateway, product: Product, price_id: str) -> Link:
     """The price that the settings force, seen for the first time: it costs what Stripe says."""
     report = await stripe.price(price_id)
     if report is None or report.price is None or report.interval != product.interval:
@@ -177,14 +172,11 @@ def _bound(terms: Terms, product: Product, link: Link) -> _Bound:
     )
 
 
-async def _intend(
-    ctx: Context, tx: Transaction, app_id: int, key: str | None, bound: _Bound
-) -> Checkout:
+async def _intend(ctx: Context, tx: Transaction, app_id: int, key: str | None, bound: _Bound) -> Checkout:
     """The checkout of this key, written down now if it is the first time."""
     now = ctx.clock()
     wallet_id = await ledger.open_wallet(tx, now, user_id=bound.terms.user_id)
     intent = checkouts.Intent(
-        intent_id=uuid.uuid4(),
         wallet_id=wallet_id,
         app_id=app_id,
         key=key,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from tallybook.domain.errors import EventNotFoundError, InvalidRequestError, Req
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.handled import HANDLED_TYPES
 from tallybook.domain.payments.inbox import ClaimedEvent, EventStatus, Selection, StoredEvent
-from tallybook.domain.payments.retries import ATTEMPTS_MAX, wait_before_retry
 from tallybook.domain.payments.reports import ReceivedEvent
+from tallybook.domain.payments.retries import ATTEMPTS_MAX, wait_before_retry
 from tallybook.postgres import audit, customers, inbox
 from tallybook.postgres.pool import Transaction
 from tallybook.stripe.events import verify
@@ -54,9 +53,7 @@ async def receive(ctx: Context, *, path: str, raw: bytes, signature: str | None)
     event = verify(raw, signature, ctx.webhook_secrets[path], ctx.clock())
     async with ctx.db.transaction() as tx:
         ignored_as = await _ignored_as(ctx, tx, event)
-        deliveries = await inbox.store(
-            tx, ctx.clock(), event, intake_path=path, ignored_as=ignored_as
-        )
+        deliveries = await inbox.store(tx, ctx.clock(), event, intake_path=path, ignored_as=ignored_as)
     _log.info(
         "event_received",
         event_id=event.event_id,
@@ -75,24 +72,20 @@ async def identify(ctx: Context) -> None:
     """
     found = await configured(ctx.stripe).account()
     async with ctx.db.transaction() as tx:
-        await customers.record_account(
-            tx, ctx.clock(), account_id=found.account_id, livemode=ctx.livemode
-        )
+        await customers.record_account(tx, ctx.clock(), account_id=found.account_id, livemode=ctx.livemode)
 
 
 async def claim(ctx: Context) -> ClaimedEvent | None:
     """Lease the event that has been due longest; None when nothing is due."""
     async with ctx.db.transaction() as tx:
         now = ctx.clock()
-        return await inbox.claim(tx, now, lease_id=uuid.uuid4(), leased_until=now + LEASE)
+        return await inbox.claim(tx, now, leased_until=now + LEASE)
 
 
 async def ignore(ctx: Context, event: ClaimedEvent, outcome: str) -> None:
     """Settle a leased event without any effect."""
     async with ctx.db.transaction() as tx:
-        await inbox.settle(
-            tx, ctx.clock(), event.lease, status=EventStatus.IGNORED, outcome=outcome
-        )
+        await inbox.settle(tx, ctx.clock(), event.lease, status=EventStatus.IGNORED, outcome=outcome)
 
 
 async def fail(ctx: Context, event: ClaimedEvent, error: str) -> None:
@@ -102,9 +95,7 @@ async def fail(ctx: Context, event: ClaimedEvent, error: str) -> None:
     wait = wait_before_retry(event.attempts, secrets.randbelow(_CHANCES) / _CHANCES)
     async with ctx.db.transaction() as tx:
         now = ctx.clock()
-        await inbox.fail(
-            tx, now, event.lease, error=error, next_attempt_at=now + wait, dead=dead
-        )
+        await inbox.fail(tx, now, event.lease, error=error, next_attempt_at=now + wait, dead=dead)
     log = _log.error if dead else _log.warning
     log(
         "event_dead" if dead else "event_failed",

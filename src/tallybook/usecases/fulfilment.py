@@ -50,9 +50,7 @@ class Settlement:
     report: SessionReport | None = None
 
 
-async def settle_checkout(
-    ctx: Context, stripe_session_id: str, *, lease: Lease | None = None
-) -> Settlement:
+async def settle_checkout(ctx: Context, stripe_session_id: str, *, lease: Lease | None = None) -> Settlement:
     """Make our books agree with what Stripe says about a session; grants its credits if they are due.
 
     With ``lease``, that event is marked done in the same transaction. A session that we did not open is foreign
@@ -76,16 +74,12 @@ async def settle_checkout(
             await customers.hold_fence(tx, fence)
             settled = await _apply(ctx, tx, report, audits_faults=lease is not None)
             if lease is not None:
-                await inbox.settle(
-                    tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=settled.outcome
-                )
+                await inbox.settle(tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=settled.outcome)
     _log.info("checkout_settled", session=stripe_session_id, outcome=settled.outcome)
     return settled
 
 
-async def settle_payment(
-    ctx: Context, payment_intent_id: str, *, lease: Lease | None = None
-) -> Settlement:
+async def settle_payment(ctx: Context, payment_intent_id: str, *, lease: Lease | None = None) -> Settlement:
     """The same for a payment intent: through the session that started it; one that we did not start is foreign."""
     session_id = await configured(ctx.stripe).session_id_of_payment(payment_intent_id)
     if session_id is None:
@@ -93,9 +87,7 @@ async def settle_payment(
     return await settle_checkout(ctx, session_id, lease=lease)
 
 
-async def return_from_checkout(
-    ctx: Context, caller: Caller, stripe_session_id: str
-) -> Settlement:
+async def return_from_checkout(ctx: Context, caller: Caller, stripe_session_id: str) -> Settlement:
     """What a customer who comes back sees; settles first, so that the page need not wait for the webhook.
 
     Raises:
@@ -119,9 +111,7 @@ async def _without_effect(ctx: Context, lease: Lease | None, outcome: str) -> Se
     return Settlement(outcome=outcome)
 
 
-async def _apply(
-    ctx: Context, tx: Transaction, report: SessionReport, *, audits_faults: bool
-) -> Settlement:
+async def _apply(ctx: Context, tx: Transaction, report: SessionReport, *, audits_faults: bool) -> Settlement:
     """The effect, under the lock on the checkout; decided again on what the row says now."""
     found = await checkouts.by_session(tx, report.id, lock=True)
     assert found is not None, report.id
@@ -147,9 +137,7 @@ async def _apply(
     return Settlement(outcome=judgement.outcome, checkout=now, report=report)
 
 
-async def _grant(
-    ctx: Context, tx: Transaction, checkout: Checkout, report: SessionReport
-) -> LedgerId:
+async def _grant(ctx: Context, tx: Transaction, checkout: Checkout, report: SessionReport) -> LedgerId:
     assert report.amount_total is not None
     posting = recipes.purchase(
         checkout.wallet_id,

@@ -19,7 +19,7 @@ from tallybook.domain.errors import (
 )
 from tallybook.domain.identity.apps import App, KeyHolder, check_key_of
 from tallybook.domain.identity.callers import Caller
-from tallybook.domain.identity.people import Login, User, masked_email
+from tallybook.domain.identity.people import Login, User, is_email, masked_email
 from tallybook.domain.identity.sessions import (
     LateRefresh,
     RevokedReason,
@@ -35,17 +35,7 @@ from tallybook.security import api_keys, passwords, refresh_tokens
 from tallybook.security.tokens import Claims
 from tallybook.usecases.context import Context
 
-__all__ = [
-    "SignedIn",
-    "Tokens",
-    "Validated",
-    "authenticate",
-    "caller_in_app",
-    "refresh",
-    "sign_in",
-    "sign_out",
-    "validate",
-]
+__all__ = ["SignedIn", "Tokens", "Validated"]
 _log = structlog.get_logger("tallybook.identity")
 _SCOPE = "sessions.sign_in"
 
@@ -71,9 +61,9 @@ async def sign_in(
     """
     holder = await _holder(ctx, api_key)
     async with ctx.db.snapshot() as tx:
-        app = await (registry.open_app(tx, app_public_id) if app_public_id else registry.house(tx))
+        app = await registry.app_to_enter(tx, app_public_id)
         check_key_of(app, holder)
-        found = await identity.login(tx, email=email)
+        found = await identity.login(tx, email=email) if is_email(email) else None
     login = await _proved(found, email, password)
     asked = [login.user.user_id, app.app_id, app_user_id, app_metadata]
     terms = ctx.sealer.terms("sign in", asked)
@@ -136,14 +126,8 @@ async def refresh(
             raise TokenInvalidError("Invalid refresh token")
         if late is not LateRefresh.REUSED:
             who = await _who(tx, session.user, session.app)
-            tokens = _tokens(
-                ctx,
-                who.user,
-                who.app,
-                session_id,
-                generation=generation + 1,
-                expires_at=session.expires_at,
-            )
+            ends = session.expires_at
+            tokens = _tokens(ctx, who.user, who.app, session_id, generation=generation + 1, expires_at=ends)
             return SignedIn(tokens=tokens, who=who, replayed=not rotated)
         # Raised outside the block: the revocation has to be committed.
         await identity.revoke_session(tx, now, session_id, RevokedReason.REFRESH_REUSED)
@@ -255,12 +239,7 @@ async def _rehash(ctx: Context, login: Login, password: str) -> None:
 async def _open(ctx: Context, tx: Transaction, now: datetime, user: User, app: App) -> Tokens:
     session_id, expires_at = refresh_tokens.new_session_id(), now + timedelta(seconds=ctx.session_seconds)
     await identity.add_session(
-        tx,
-        now,
-        session_id=session_id,
-        user_id=user.user_id,
-        app_id=app.app_id,
-        expires_at=expires_at,
+        tx, now, session_id=session_id, user_id=user.user_id, app_id=app.app_id, expires_at=expires_at
     )
     return _tokens(ctx, user, app, session_id, generation=0, expires_at=expires_at)
 

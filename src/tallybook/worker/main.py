@@ -31,9 +31,7 @@ async def run_worker(
             group.create_task(_listen(ctx, stop, wake)),
             group.create_task(_identify(ctx, stop)),
         ]
-        workers = [
-            group.create_task(_lane(ctx, stop, wake, poll_seconds)) for _ in range(lanes)
-        ]
+        workers = [group.create_task(_lane(ctx, stop, wake, poll_seconds)) for _ in range(lanes)]
         await stop.wait()
         wake.set()
         await asyncio.gather(*workers)
@@ -63,9 +61,7 @@ async def settle(ctx: Context, event: ClaimedEvent) -> None:
             await events.fail(ctx, event, f"{type(bug).__name__}: {bug}")
 
 
-async def _lane(
-    ctx: Context, stop: asyncio.Event, wake: asyncio.Event, poll_seconds: float
-) -> None:
+async def _lane(ctx: Context, stop: asyncio.Event, wake: asyncio.Event, poll_seconds: float) -> None:
     while not stop.is_set():
         try:
             event = await events.claim(ctx)
@@ -74,8 +70,13 @@ async def _lane(
                 continue
             wake.clear()
             due = await events.seconds_until_due(ctx)
-        except DatabaseUnavailableError as refusal:
+        except BillingError as refusal:
             _log.warning("worker_waits", code=refusal.code)
+            await _sleep(stop, _PAUSE_SECONDS)
+            continue
+        except Exception:
+            # A lane that ended would end silently, and payments would wait; this one is heard in the log.
+            _log.exception("worker_lane_failed")
             await _sleep(stop, _PAUSE_SECONDS)
             continue
         if stop.is_set():

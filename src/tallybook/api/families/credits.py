@@ -118,12 +118,8 @@ async def session(
     )
 
 
-@router.post(
-    "/webhook", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY
-)
+@router.post("/webhook", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
 async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> ReceivedShape:
     """Take an event in; it is answered as soon as it is stored."""
-    await events.receive(
-        ctx, path="credits", raw=await raw_body(request), signature=signature
-    )
+    await events.receive(ctx, path="credits", raw=await raw_body(request), signature=signature)
     return ReceivedShape()

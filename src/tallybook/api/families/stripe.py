@@ -21,9 +21,7 @@ from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.usecases import catalog, checkouts, events
 
 router = APIRouter(prefix="/api/stripe", tags=["stripe"], route_class=StrictJsonRoute)
-ReturnUrl = Annotated[
-    str, Field(min_length=1, max_length=2000, examples=["https://yourapp.com/success"])
-]
+ReturnUrl = Annotated[str, Field(min_length=1, max_length=2000, examples=["https://yourapp.com/success"])]
 
 
 class CheckoutBody(Body):
@@ -110,14 +108,10 @@ async def products(ctx: Ctx) -> list[ProductShape]:
     return [_product(offer) for offer in await catalog.offers(ctx)]
 
 
-@router.post(
-    "/webhook", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY
-)
+@router.post("/webhook", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
 async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> ReceivedShape:
     """Take an event in; it is answered as soon as it is stored."""
-    await events.receive(
-        ctx, path="stripe", raw=await raw_body(request), signature=signature
-    )
+    await events.receive(ctx, path="stripe", raw=await raw_body(request), signature=signature)
     return ReceivedShape()
 
 

@@ -33,9 +33,7 @@ class WebhookHealthShape(Shape):
     stripe_configured: bool
     webhook_secret_configured: bool = Field(description="For this document's own path.")
     livemode: bool
-    paths: dict[str, PathShape] = Field(
-        examples=[{"/api/v1/webhooks/stripe": {"secret_configured": True}}]
-    )
+    paths: dict[str, PathShape] = Field(examples=[{"/api/v1/webhooks/stripe": {"secret_configured": True}}])
 
 
 _PATHS = {
@@ -45,9 +43,7 @@ _PATHS = {
 }
 
 
-@router.post(
-    "/stripe", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY
-)
+@router.post("/stripe", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
 async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> StatusShape:
     """Take an event in; it is answered as soon as it is stored."""
     await events.receive(ctx, path="v1", raw=await raw_body(request), signature=signature)

@@ -173,7 +173,7 @@ async def list_api_keys(ctx: Ctx, caller: CallerDep, app_id: AppId) -> ApiKeyLis
 
 
 @router.post("/{app_id}/api-keys", status_code=201, summary="Make a further API key")
-async def add_api_key(  # noqa: PLR0917
+async def add_api_key(
     ctx: Ctx, caller: CallerDep, key: IdempotencyKey, app_id: AppId, body: ApiKeyBody, response: Response
 ) -> NewApiKeyShape:
     """Several live at once, so that keys can be changed without a pause; shown this once."""

@@ -28,9 +28,7 @@ router = APIRouter(
     route_class=StrictJsonRoute,
     responses=problems(400, 401, 403, 404, 502),
 )
-ReturnUrl = Annotated[
-    str, Field(min_length=1, max_length=2000, examples=["https://yourapp.com/success"])
-]
+ReturnUrl = Annotated[str, Field(min_length=1, max_length=2000, examples=["https://yourapp.com/success"])]
 
 
 class CheckoutBody(Body):
@@ -65,9 +63,7 @@ class CheckoutShape(Shape):
     credits_micro: int = Field(examples=[1_000_000_000])
     amount_minor: int = Field(examples=[1000])
     currency: str = Field(examples=["usd"])
-    transfer: str | None = Field(
-        description="The transfer that brought the credits.", examples=[None]
-    )
+    transfer: str | None = Field(description="The transfer that brought the credits.", examples=[None])
     created_at: datetime
     expires_at: datetime | None
 

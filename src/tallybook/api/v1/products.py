@@ -24,14 +24,10 @@ class ProductShape(Shape):
     badge: str | None = Field(examples=["Most popular"])
     mode: Literal["payment", "subscription"]
     credits_micro: int = Field(examples=[1_000_000_000])
-    amount_minor: int = Field(
-        description="In the smallest unit of the currency.", examples=[1000]
-    )
+    amount_minor: int = Field(description="In the smallest unit of the currency.", examples=[1000])
     currency: str = Field(examples=["usd"])
     interval: str | None = Field(examples=[None])
-    stripe_price_id: str | None = Field(
-        description="Once it was pushed to Stripe.", examples=["price_123"]
-    )
+    stripe_price_id: str | None = Field(description="Once it was pushed to Stripe.", examples=["price_123"])
 
 
 class ProductsShape(Shape):

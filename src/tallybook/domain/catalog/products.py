@@ -111,8 +111,7 @@ class Catalog:
                 f"{unknown[0]}: a STRIPE_PRICE_* setting names a product that the catalogue lacks."
             )
         products = tuple(
-            replace(product, forced_price_id=forced.get(product.lookup_key))
-            for product in self.products
+            replace(product, forced_price_id=forced.get(product.lookup_key)) for product in self.products
         )
         _refuse_doubles(products)
         return Catalog(products)
@@ -223,9 +222,10 @@ def _refuse_doubles(products: Sequence[Product]) -> None:
     owner: dict[str | int, str] = {}
     for product in products:
         at = f"{product.family.section}.{product.lookup_key}"
-        names: list[str | int] = [product.lookup_key, *product.aliases]
-        names += [] if product.id is None else [product.id]
-        names += [] if product.forced_price_id is None else [product.forced_price_id]
+        names = [product.lookup_key, *product.aliases, product.id, product.forced_price_id]
         for name in names:
-            if owner.setdefault(name, at) != at or names.count(name) > 1:
+            if name is None:
+                continue
+            if name in owner:
                 raise CatalogError(f"{at}: {name} is already taken by {owner[name]}; each is unique.")
+            owner[name] = at

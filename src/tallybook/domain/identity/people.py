@@ -48,10 +48,15 @@ def clean_email(text: str) -> str:
     Raises:
         EmailInvalidError: it cannot be an address.
     """
-    email = text.strip()
-    if len(email) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(email) or not email.isprintable():
+    if not is_email(text):
         raise EmailInvalidError
-    return email
+    return text.strip()
+
+
+def is_email(text: str) -> bool:
+    """Whether this can be an address; what cannot belongs to nobody."""
+    email = text.strip()
+    return len(email) <= EMAIL_LENGTH_MAX and email.isprintable() and bool(_EMAIL.fullmatch(email))
 
 
 def email_key(email: str) -> str:

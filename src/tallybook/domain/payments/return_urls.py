@@ -14,9 +14,7 @@ URL_LENGTH_MAX = 2000
 _SCHEMES = ("http", "https")
 
 
-def allowed(
-    url: str, *, livemode: bool, origins: Sequence[str], domains: Sequence[str]
-) -> str:
+def allowed(url: str, *, livemode: bool, origins: Sequence[str], domains: Sequence[str]) -> str:
     """The URL itself, if a customer may be sent there.
 
     In test mode any http(s) URL may be used. In live mode its origin must be one of ``origins``, or it must be

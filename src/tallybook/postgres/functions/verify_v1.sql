@@ -136,6 +136,7 @@ SET search_path = tallybook, pg_catalog, pg_temp AS $$
             ), 0) FROM transfers AS t
         )
     ) AS found
-    ORDER BY found.wallet_id, found.version, found.check_name
+    -- What concerns no wallet alone comes last: the first row is the one to look at.
+    ORDER BY found.wallet_id = 0, found.wallet_id, found.version, found.check_name
 $$;
 COMMENT ON FUNCTION tallybook.verify_v1() IS 'Every broken promise of the ledger, first wallet and first transfer first; no row means the books tie.';

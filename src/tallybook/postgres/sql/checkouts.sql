@@ -4,7 +4,7 @@ INSERT INTO tallybook.checkouts (
     intent_id, user_id, wallet_id, app_id, key, terms, mode, lookup_key, product_name, stripe_price_id,
     quantity, credits_micro, amount_minor, currency, success_url, cancel_url, created_at, updated_at
 ) VALUES (
-    :intent_id, :user_id, :wallet_id, :app_id, :key, :terms, :mode, :lookup_key, :product_name,
+    gen_random_uuid(), :user_id, :wallet_id, :app_id, :key, :terms, :mode, :lookup_key, :product_name,
     :stripe_price_id, :quantity, :credits_micro, :amount_minor, :currency, :success_url, :cancel_url,
     :now, :now
 )

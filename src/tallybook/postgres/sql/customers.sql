@@ -15,7 +15,7 @@ SELECT user_id, email, is_active FROM tallybook.users WHERE user_id = :user_id;
 -- name: intend_customer
 -- Write down that the user is to become a Stripe customer, before Stripe is asked.
 INSERT INTO tallybook.stripe_customers (user_id, intent_id, created_at, updated_at)
-VALUES (:user_id, :intent_id, :now, :now)
+VALUES (:user_id, gen_random_uuid(), :now, :now)
 ON CONFLICT (user_id) DO NOTHING;
 
 -- name: customer

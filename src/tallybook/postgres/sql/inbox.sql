@@ -25,14 +25,14 @@ SELECT pg_notify('tallybook_inbox', '');
 -- name: claim
 -- Lease the event that has been due longest; a lease that ran out makes it due again.
 UPDATE tallybook.stripe_events SET
-    status = 'processing', attempts = attempts + 1, lease_id = :lease_id,
+    status = 'processing', attempts = attempts + 1, lease_id = gen_random_uuid(),
     leased_until = :leased_until, next_attempt_at = :leased_until
 WHERE event_id = (
     SELECT event_id FROM tallybook.stripe_events
     WHERE status IN ('received', 'processing', 'retry') AND next_attempt_at <= :now
     ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING event_id, type, object_id, livemode, attempts;
+RETURNING event_id, lease_id, type, object_id, livemode, attempts;
 
 -- name: settle
 -- Mark a leased event as settled; no row when the lease was lost.
