@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import service
 
-STEPS = 15
+STEPS = 16
 
 
 def demo(home: Path, *options: str) -> list[str]:

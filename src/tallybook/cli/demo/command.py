@@ -6,9 +6,10 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.panel import Panel
@@ -20,6 +21,10 @@ from tallybook.cli.output import console
 from tallybook.cli.roof import Roof, refuse, roof_of
 from tallybook.domain.errors import BillingError
 from tallybook.settings import Settings
+from tallybook.usecases import wallets
+from tallybook.usecases.context import Context
+
+T = TypeVar("T")
 
 
 def demo(
@@ -93,7 +98,7 @@ def _demo(
     walk.done("Service, worker and pages", base_url)
     stripe = {name: value for name, value in own.items() if name.startswith("STRIPE_")}
     preparing.write_env(home / "env", stripe | ready.variables(base_url))
-    passed = walk.main_job(base_url, sandbox_url, ready)
+    passed = walk.main_job(base_url, sandbox_url, ready) and _verify(roof, own)
     _say_where(base_url, sandbox_url, home, state)
     if once:
         raise typer.Exit(0 if passed else 1)
@@ -102,22 +107,36 @@ def _demo(
         time.sleep(3600)
 
 
-def _prepare(roof: Roof, state: State, own: dict[str, str]) -> preparing.Ready:
+def _in_context(roof: Roof, own: dict[str, str], work: Callable[[Context], Awaitable[T]]) -> T:
     overrides: dict[str, Any] = {name.lower(): value for name, value in own.items()}
     settings = roof.load_settings(_env_file=None, **overrides)
 
-    async def preparing_all(installation: Any) -> preparing.Ready:
+    async def working(installation: Any) -> T:
         async with roof.open_context(settings, installation) as ctx:
-            return await preparing.everything(ctx, state)
+            return await work(ctx)
 
-    with console.status("Starting the embedded PostgreSQL and migrating …"):
-        running = roof.installed(settings)
-        installation = running.__enter__()
-    walk.done("PostgreSQL (embedded), migrated", str(Path(own["DATA_DIR"]) / "postgres"))
-    try:
-        return asyncio.run(preparing_all(installation))
-    finally:
-        running.__exit__(None, None, None)
+    with roof.installed(settings) as installation:
+        return asyncio.run(working(installation))
+
+
+def _prepare(roof: Roof, state: State, own: dict[str, str]) -> preparing.Ready:
+    async def work(ctx: Context) -> preparing.Ready:
+        status.stop()
+        walk.done("PostgreSQL (embedded), migrated", str(Path(own["DATA_DIR"]) / "postgres"))
+        return await preparing.everything(ctx, state)
+
+    with console.status("Starting the embedded PostgreSQL and migrating …") as status:
+        return _in_context(roof, own, work)
+
+
+def _verify(roof: Roof, own: dict[str, str]) -> bool:
+    totals, faults = _in_context(roof, own, wallets.verify)
+    if faults:
+        console.print(f"[red]✗[/red] The books do not tie: {faults[0]}")
+        return False
+    checked = ", ".join(f"{count} {noun}" for noun, count in totals.items())
+    walk.done("Books verified, every row", checked)
+    return True
 
 
 def _say_where(base_url: str, sandbox_url: str, home: Path, state: State) -> None:

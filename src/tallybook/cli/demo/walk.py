@@ -64,7 +64,7 @@ class _Walker:
             ("Webhook turned it into credits", self._receive),
             ("App spends 5 credits", self._spend),
             ("App holds 20, uses 12.5", self._hold),
-            ("Books verified", self._balance_adds_up),
+            ("What is left adds up", self._balance_adds_up),
         ]
 
     def _post(self, path: str, body: dict[str, Any], *, status: int = 200, **headers: str) -> Any:
@@ -165,4 +165,4 @@ class _Walker:
         found = self._available()
         if found != self._balance:
             raise StepError(f"{found:g} credits instead of {self._balance:g}")
-        return f"{found:g} credits, as bought and spent (tallybook ledger verify checks every row)"
+        return f"{found:g} credits, as bought and spent"
