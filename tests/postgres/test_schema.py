@@ -12,9 +12,10 @@ def test_schema_sql_is_what_the_migrations_make() -> None:
 
 
 def test_only_remarks_and_settings_outside_of_functions_are_taken_out() -> None:
-    dump = "-- Dumped by 18\nSET lock_timeout = 0;\n\\restrict abc\nCREATE FUNCTION f() AS $$\n-- why\nSET x = 1;\n$$;\n\n\n\n-- end\n"
+    body = "CREATE FUNCTION f() AS $$\n-- why\nSET x = 1;\n$$;\n"
+    dump = f"-- Dumped by 18\nSET lock_timeout = 0;\n\\restrict abc\n{body}\n\n\n-- end\n"
 
     text = schema.normalised(dump)
 
-    assert text.endswith("\n\nCREATE FUNCTION f() AS $$\n-- why\nSET x = 1;\n$$;\n")
+    assert text.endswith(f"\n\n{body}")
     assert "Dumped" not in text

@@ -1,8 +1,8 @@
 """The way into PostgreSQL: ``transaction()`` and ``snapshot()``, over a fast lane and a patient one.
 
 The fast lane never waits for a wallet that somebody else's transaction holds. What would have to wait goes to the
-patient lane, a few connections with a lock time-out, so that one stuck wallet cannot use up the connections that
-everyone shares.
+patient lane, a few connections with a lock time-out, where each wallet has one turn at a time: so one stuck wallet
+uses up neither the connections that everyone shares nor those for the patient.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import asyncpg
 
+from tallybook.domain.errors import WalletBusyError
 from tallybook.postgres.failures import translated
 from tallybook.postgres.statements import Statement
 
 Row = asyncpg.Record
 FAST_CONNECTIONS = 16
 PATIENT_CONNECTIONS = 8
+FAST_LOCK_TIMEOUT_MS = 2_000
 PATIENT_LOCK_TIMEOUT_MS = 4_000
+TURN_TIMEOUT_SECONDS = 4
 ACQUIRE_TIMEOUT_SECONDS = 10
 
 
@@ -70,6 +74,7 @@ class Database:
         """Use ``connect`` instead."""
         self._fast = fast
         self._patient = patient
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     async def connect(cls, url: str, *, connections: int = FAST_CONNECTIONS) -> Database:
@@ -80,7 +85,12 @@ class Database:
         """
         with translated():
             fast = await asyncpg.create_pool(
-                url, min_size=1, max_size=connections, init=_prepare, command_timeout=30
+                url,
+                min_size=1,
+                max_size=connections,
+                init=_prepare,
+                command_timeout=30,
+                server_settings={"lock_timeout": str(FAST_LOCK_TIMEOUT_MS)},
             )
             patient = await asyncpg.create_pool(
                 url,
@@ -110,6 +120,24 @@ class Database:
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
                 async with connection.transaction():
                     yield Transaction(connection)
+
+    @asynccontextmanager
+    async def turn(self, wallet_id: int) -> AsyncIterator[None]:
+        """Wait in this process for a wallet's turn on the patient lane, holding no connection meanwhile.
+
+        Raises:
+            WalletBusyError: it did not come in time.
+        """
+        lock = self._turns.setdefault(wallet_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(TURN_TIMEOUT_SECONDS):
+                await lock.acquire()
+        except TimeoutError:
+            raise WalletBusyError from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Transaction]:

@@ -10,6 +10,7 @@ from tallybook.domain.errors import (
     BillingError,
     HoldNotFoundError,
     UserInactiveError,
+    WalletBusyError,
     WalletNotFoundError,
 )
 from tallybook.domain.identity.callers import Caller, Permission
@@ -240,31 +241,33 @@ async def verify(ctx: Context) -> tuple[dict[str, int], Sequence[Fault]]:
         return await ledger.totals(tx), await ledger.verify(tx)
 
 
-async def _post(
-    ctx: Context, caller: Caller, posting: Posting, *, audited: str | None = None
-) -> Answer:
+async def _post(ctx: Context, caller: Caller, posting: Posting, *, audited: str | None = None) -> Answer:
     """Post on the fast lane; when another transaction holds the wallet, once more on the patient one."""
-    for patient in (False, True):
-        async with ctx.db.transaction(patient=patient) as tx:
-            now = ctx.clock()
-            [answer] = await ledger.post(tx, now, [posting], wait=patient)
-            if audited and isinstance(answer, Answer) and not answer.replayed:
-                await audit.record(
-                    tx,
-                    now,
-                    caller.actor,
-                    audited,
-                    ("wallet", str(posting.wallet_id)),
-                    after={
-                        "transfer": answer.transfer.wire("trf"),
-                        "amount_micro": answer.amount_micro,
-                    },
-                )
-        if not isinstance(answer, BillingError):
-            return answer
-        if answer.code != "wallet_busy":
-            raise answer
-    raise answer
+    answer = await _posted(ctx, caller, posting, audited=audited, patient=False)
+    if isinstance(answer, WalletBusyError):
+        async with ctx.db.turn(posting.wallet_id):
+            answer = await _posted(ctx, caller, posting, audited=audited, patient=True)
+    if isinstance(answer, BillingError):
+        raise answer
+    return answer
+
+
+async def _posted(
+    ctx: Context, caller: Caller, posting: Posting, *, audited: str | None, patient: bool
+) -> Answer | BillingError:
+    async with ctx.db.transaction(patient=patient) as tx:
+        now = ctx.clock()
+        [answer] = await ledger.post(tx, now, [posting], wait=patient)
+        if audited and isinstance(answer, Answer) and not answer.replayed:
+            await audit.record(
+                tx,
+                now,
+                caller.actor,
+                audited,
+                ("wallet", str(posting.wallet_id)),
+                after={"transfer": answer.transfer.wire("trf"), "amount_micro": answer.amount_micro},
+            )
+    return answer
 
 
 async def _target(ctx: Context, caller: Caller, place: Place, permission: Permission) -> int:

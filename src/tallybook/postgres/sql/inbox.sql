@@ -71,7 +71,7 @@ ORDER BY received_at DESC, event_id DESC LIMIT :limit;
 -- name: replay
 -- Make settled or waiting events due now: one, or all of a status and time of receipt.
 UPDATE tallybook.stripe_events SET
-    status = 'received', attempts = 0, next_attempt_at = :now, settled_at = NULL,
+    status = 'received', attempts = 0, next_attempt_at = :now, settled_at = NULL, outcome = NULL,
     lease_id = NULL, leased_until = NULL
 WHERE status <> 'processing'
     AND (:event_id::text IS NULL OR event_id = :event_id)
