@@ -57,9 +57,7 @@ def _on(url: str, database: str) -> str:
 
 
 @pytest.fixture
-def database(
-    postgres_url: str, template: str, request: pytest.FixtureRequest
-) -> Iterator[TestDatabase]:
+def database(postgres_url: str, template: str, request: pytest.FixtureRequest) -> Iterator[TestDatabase]:
     """A fresh migrated database; afterwards its books must tie, unless the test broke them on purpose."""
     name = f"test_{template.removeprefix('template_')}_{next(_numbers)}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
@@ -77,9 +75,7 @@ def database(
             assert faults == [], f"the ledger does not tie after this test: {faults[:3]}"
     finally:
         with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture
@@ -95,9 +91,7 @@ def settings() -> Settings:
 
 
 @pytest_asyncio.fixture
-async def ctx(
-    database: TestDatabase, settings: Settings, clock: FrozenClock
-) -> AsyncIterator[Context]:
+async def ctx(database: TestDatabase, settings: Settings, clock: FrozenClock) -> AsyncIterator[Context]:
     """What use cases are given, over this test's database, with a frozen clock and no Stripe."""
     async with app.open_context(settings, database.installation(), clock=clock) as context:
         yield context
@@ -111,9 +105,7 @@ def stripe_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def running(
-    database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path
-) -> Iterator[service.Running]:
+def running(database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path) -> Iterator[service.Running]:
     """A running service over this test's database, with a customer, an admin, an app and a catalogue."""
     with service.running_service(database, stripe_sandbox, tmp_path) as found:
         yield found

@@ -100,10 +100,7 @@ def _install_embedded(settings: Settings) -> Installation:
 def _kept_secrets(path: Path) -> dict[str, str]:
     """The secrets of an embedded installation: made once, readable by this account only."""
     if not path.exists():
-        made = {
-            name: secrets.token_hex(32)
-            for name in ("owner_password", "service_password", "secret_key")
-        }
+        made = {name: secrets.token_hex(32) for name in ("owner_password", "service_password", "secret_key")}
         draft = path.with_suffix(f".{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(made, file)
@@ -174,7 +171,7 @@ async def open_context(
 
 
 def make_api(
-    settings: Settings, installation: Installation, worker: bool, *, clock: Clock = system_clock  # noqa: FBT001
+    settings: Settings, installation: Installation, *, worker: bool, clock: Clock = system_clock
 ) -> FastAPI:
     """The ASGI app over an installed database; with ``worker`` it also settles Stripe events while it runs."""
 

@@ -120,7 +120,9 @@ class Settings(BaseSettings):
     @field_validator("stripe_secret_key")
     @classmethod
     def _secret_key_form(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
+        if value and not value.get_secret_value().startswith(
+            ("sk_test_", "sk_live_", "rk_test_", "rk_live_")
+        ):
             raise ValueError("is not a Stripe secret key: it starts with sk_test_ or sk_live_")
         return value
 
@@ -147,7 +149,9 @@ class Settings(BaseSettings):
     @property
     def livemode(self) -> bool:
         """Whether the Stripe key moves real money."""
-        return self.stripe_secret_key is not None and "_live_" in self.stripe_secret_key.get_secret_value()[:8]
+        return (
+            self.stripe_secret_key is not None and "_live_" in self.stripe_secret_key.get_secret_value()[:8]
+        )
 
     @property
     def public_url(self) -> str:

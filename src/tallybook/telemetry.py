@@ -27,7 +27,7 @@ def masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 
 def configure(*, level: str, as_json: bool) -> None:
     """Set up structlog and the standard library's logging to write the same lines to standard error."""
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -48,7 +48,7 @@ def configure(*, level: str, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,  # type: ignore[arg-type]
+            foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )

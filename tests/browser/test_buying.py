@@ -39,9 +39,7 @@ def test_a_customer_buys_the_starter_package_and_sees_a_thousand_credits(
     assert running.balance() == 1_000_000_000
 
 
-def test_a_declined_card_changes_nothing_and_another_card_pays(
-    customer: Page, running: Running
-) -> None:
+def test_a_declined_card_changes_nothing_and_another_card_pays(customer: Page, running: Running) -> None:
     buy_starter(customer)
 
     pay(customer, DECLINED)
@@ -82,9 +80,7 @@ def test_cancel_returns_and_charges_nothing(customer: Page, running: Running) ->
     assert running.balance() == 0
 
 
-def test_a_wrong_password_says_so_and_an_unknown_address_says_the_same(
-    page: Page, running: Running
-) -> None:
+def test_a_wrong_password_says_so_and_an_unknown_address_says_the_same(page: Page, running: Running) -> None:
     said = []
     for email in (EMAIL, "nobody@example.com"):
         page.goto(f"{running.base_url}/login")
@@ -97,9 +93,7 @@ def test_a_wrong_password_says_so_and_an_unknown_address_says_the_same(
 
 
 @pytest.mark.parametrize("path", ["/credits", "/credits/success?session_id=cs_test_x"])
-def test_pages_of_a_customer_ask_a_stranger_to_sign_in(
-    page: Page, running: Running, path: str
-) -> None:
+def test_pages_of_a_customer_ask_a_stranger_to_sign_in(page: Page, running: Running, path: str) -> None:
     page.goto(running.base_url + path)
 
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

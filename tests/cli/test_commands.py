@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +43,16 @@ class CommandLine:
 
 
 @pytest.fixture
-def tallybook(
-    database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path
-) -> Iterator[CommandLine]:
+def tallybook(database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path) -> CommandLine:
     """The command line over this test's database and the sandbox."""
     env = service.environment(database, stripe_sandbox.base_url, 8000, "whsec_of_a_test")
-    yield CommandLine(env, tmp_path)
+    return CommandLine(env, tmp_path)
 
 
 def test_help_names_every_command(tallybook: CommandLine) -> None:
     said = tallybook.run("--help")
 
-    for command in (
-        "serve worker migrate demo doctor users apps credits catalog ledger events".split()
-    ):
+    for command in "serve worker migrate demo doctor users apps credits catalog ledger events".split():
         assert command in said
 
 
@@ -112,7 +107,9 @@ def test_verify_names_the_first_wrong_row_and_exits_with_one(
 def test_doctor_says_what_to_do_until_nothing_is_wrong(tallybook: CommandLine) -> None:
     before = tallybook.json("doctor", status=1)
     tallybook.run("catalog", "push")
-    tallybook.run("users", "create", "root@example.com", "--password", "a good long password", "--role", "admin")
+    tallybook.run(
+        "users", "create", "root@example.com", "--password", "a good long password", "--role", "admin"
+    )
     after = tallybook.json("doctor", status=1)
 
     wrong = {finding["check"]: finding for finding in before if finding["verdict"] == "wrong"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -27,7 +26,7 @@ def processes_of(home: Path) -> list[str]:
     for place in Path("/proc").glob("[0-9]*"):
         try:
             command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            where = os.readlink(place / "cwd")
+            where = str((place / "cwd").readlink())
         except OSError:
             continue
         if str(home) in command or where.startswith(str(home)):

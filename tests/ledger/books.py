@@ -42,7 +42,7 @@ class Books:
     async def rows(self, query: str) -> list[dict[str, Any]]:
         """Ask as the superuser."""
         with psycopg.connect(self.database.superuser_url, row_factory=dict_row) as connection:
-            return [_Row(row) for row in connection.execute(query)]  # type: ignore[arg-type]
+            return list(connection.execute(query))
 
     async def a_wallet(self, *, credits: int = 0) -> int:
         """The wallet of a new user."""
@@ -107,10 +107,3 @@ class Books:
     async def wallet(self, wallet: int) -> Wallet:
         async with self.db.snapshot() as tx:
             return await ledger.wallet(tx, wallet)
-
-
-class _Row(dict[str, Any]):
-    """A row that also unpacks to its values."""
-
-    def __iter__(self) -> Any:
-        return iter(self.values())

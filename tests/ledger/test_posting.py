@@ -198,7 +198,7 @@ async def test_a_release_gives_back_to_the_lots_that_were_pinned(books: Books) -
     await books.capture(held.hold, 4, key="c")
 
     lots = await books.rows("SELECT available_micro, held_micro FROM tallybook.lots ORDER BY version")
-    assert [tuple(lot) for lot in lots] == [(6_000_000, 0), (5_000_000, 0)]
+    assert [tuple(lot.values()) for lot in lots] == [(6_000_000, 0), (5_000_000, 0)]
 
 
 async def test_a_batch_is_answered_as_if_one_after_another(books: Books) -> None:

@@ -50,7 +50,7 @@ def test_the_services_role_may_not_write_ledger_tables(database: TestDatabase, t
         psycopg.connect(database.service_url) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
-        connection.execute(statement)  # type: ignore[arg-type]
+        connection.execute(statement)
 
 
 @pytest.mark.parametrize("table", ["transfers", "refusals", "lot_moves", "claims", "audit_log"])
@@ -66,7 +66,7 @@ def test_even_the_owner_may_not_edit_history(
     }[verb]
 
     with psycopg.connect(database.owner_url) as connection, pytest.raises(psycopg.Error) as refused:
-        connection.execute(statement)  # type: ignore[arg-type]
+        connection.execute(statement)
 
     assert refused.value.sqlstate == "TB001"
 
@@ -80,7 +80,7 @@ def test_even_the_owner_may_not_edit_history(
             "running_balances",
         ),
         (
-            "UPDATE tallybook.transfers SET created_at = created_at - interval '1 day' WHERE wallet_id = 1 AND version = 2",
+            "UPDATE tallybook.transfers SET created_at = 'yesterday' WHERE wallet_id = 1 AND version = 2",
             "chain",
         ),
         ("UPDATE tallybook.transfers SET app_id = 9 WHERE wallet_id = 2 AND version = 2", "chain"),
@@ -103,8 +103,8 @@ def test_even_the_owner_may_not_edit_history(
         ("DELETE FROM tallybook.lots WHERE wallet_id = 2", "lot_row"),
         ("UPDATE tallybook.notes SET description = 'another job' WHERE wallet_id = 1", "note"),
         (
-            "INSERT INTO tallybook.refusals SELECT wallet_id, app_id, key, terms, 'insufficient_credits', '{}', 1,"
-            " created_at FROM tallybook.transfers WHERE wallet_id = 2 AND key = 's'",
+            """INSERT INTO tallybook.refusals SELECT wallet_id, app_id, key, terms, 'insufficient_credits', '{}', 1,
+            created_at FROM tallybook.transfers WHERE wallet_id = 2 AND key = 's'""",
             "answered_twice",
         ),
     ],
@@ -114,7 +114,7 @@ async def test_a_row_changed_by_a_superuser_is_found_and_named(
 ) -> None:
     with psycopg.connect(database.superuser_url) as connection:
         connection.execute("SET session_replication_role = replica")
-        assert connection.execute(statement).rowcount == 1  # type: ignore[arg-type]
+        assert connection.execute(statement).rowcount == 1
 
     async with books.db.snapshot() as tx:
         faults = await ledger.verify(tx)

@@ -1,0 +1,1 @@
+"""Payments, end to end: catalogue, checkout, webhooks, worker, credits; over a real sandbox."""

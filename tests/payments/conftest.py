@@ -6,18 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from conftest import TestDatabase
-from payments.desk import OPERATOR, Till, open_till
+from databases import TestDatabase
 from sandbox.process import Running, running
 
+from payments.desk import OPERATOR, Till, open_till
 from tallybook.usecases import catalog
-
-
-@pytest.fixture(scope="session")
-def sandbox_process() -> Iterator[Running]:
-    """A sandbox for all tests here; each has a database, and so customers and checkouts, of its own."""
-    with running(options=("--retry-first", "0.05", "--retry-longest", "0.2")) as process:
-        yield process
 
 
 @pytest.fixture
@@ -35,8 +28,8 @@ async def bare_till(database: TestDatabase, fresh_sandbox: Running) -> AsyncIter
 
 
 @pytest_asyncio.fixture
-async def till(database: TestDatabase, sandbox_process: Running) -> AsyncIterator[Till]:
+async def till(database: TestDatabase, stripe_sandbox: Running) -> AsyncIterator[Till]:
     """A till whose catalogue is at Stripe."""
-    async with open_till(database, sandbox_process) as made:
+    async with open_till(database, stripe_sandbox) as made:
         await catalog.push(made.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
         yield made

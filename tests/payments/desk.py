@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import psycopg
-from conftest import TestDatabase
+from databases import TestDatabase
 from sandbox.process import KEY, Running
 
 from tallybook.domain.catalog.products import Catalog
@@ -60,7 +60,7 @@ class Till:
 
     async def open(self, reference: str | int = "package_starter", **terms: Any) -> Checkout:
         """Open a checkout for the customer."""
-        order = {
+        order: dict[str, Any] = {
             "quantity": 1,
             "success_url": SUCCESS,
             "cancel_url": CANCEL,
@@ -68,9 +68,7 @@ class Till:
             "mode": "payment",
             "key": None,
         } | terms
-        opened = await checkouts.open_checkout(
-            self.ctx, self.caller, reference=reference, **order
-        )
+        opened = await checkouts.open_checkout(self.ctx, self.caller, reference=reference, **order)
         return opened.checkout
 
     def pay(self, checkout: Checkout, **how: Any) -> dict[str, Any]:
@@ -99,9 +97,7 @@ class Till:
         ]
         return list(reversed(about))
 
-    async def deliver(
-        self, event: dict[str, Any], *, path: str = "stripe", secret: str = SECRET
-    ) -> None:
+    async def deliver(self, event: dict[str, Any], *, path: str = "stripe", secret: str = SECRET) -> None:
         """Deliver an event as Stripe would, without the HTTP around it."""
         raw = json.dumps(event).encode()
         await events.receive(self.ctx, path=path, raw=raw, signature=signed(raw, secret=secret))
@@ -118,7 +114,7 @@ class Till:
             "SELECT available_micro FROM tallybook.wallets WHERE owner_user_id = %s",
             user_id or self.user_id,
         )
-        return sum(row[0] for row in rows) // 1_000_000
+        return sum(int(row[0]) for row in rows) // 1_000_000
 
     async def status(self, checkout: Checkout) -> str:
         """How far a checkout is by our books."""
@@ -180,7 +176,7 @@ async def open_till(database: TestDatabase, sandbox: Running) -> AsyncIterator[T
         catalog=default_catalog(),
         clock=system_clock,
         livemode=False,
-        webhook_secrets={path: (SECRET,) for path in ("stripe", "credits", "v1")},
+        webhook_secrets=dict.fromkeys(("stripe", "credits", "v1"), (SECRET,)),
         pages_url="http://localhost:3000",
         allowed_return_origins=(),
         session_token_seconds=600,

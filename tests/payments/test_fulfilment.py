@@ -7,9 +7,9 @@ import itertools
 from datetime import timedelta
 
 import pytest
-from payments.desk import Till, add_user, system_clock
 from sandbox.process import KEY
 
+from payments.desk import Till, add_user, system_clock
 from tallybook.domain.errors import CheckoutNotFoundError, FulfilmentBusyError
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.reports import SessionReport
@@ -70,9 +70,7 @@ async def test_a_declined_card_changes_nothing(till: Till) -> None:
 
 async def test_a_session_that_costs_nothing_grants_without_a_payment(till: Till) -> None:
     price = till.stripe_get("/v1/prices", **{"lookup_keys[]": "pack_100"})["data"][0]
-    free = till.stripe_post(
-        "/v1/prices", product=price["product"], unit_amount=0, currency="usd"
-    )
+    free = till.stripe_post("/v1/prices", product=price["product"], unit_amount=0, currency="usd")
     gift = till.but(catalog=till.ctx.catalog.with_prices({"pack_100": free["id"]}))
     checkout = await gift.open("pack_100")
     till.pay(checkout)
@@ -89,9 +87,7 @@ async def test_a_delayed_payment_grants_when_it_succeeds_and_not_before(till: Ti
     await till.deliver_all(checkout)
     waiting = (till.credits(), await till.status(checkout))
 
-    till.sandbox.control(
-        f"checkout/sessions/{checkout.stripe_session_id}/settle", outcome="succeed"
-    )
+    till.sandbox.control(f"checkout/sessions/{checkout.stripe_session_id}/settle", outcome="succeed")
     await till.deliver_all(checkout)
 
     assert waiting == (0, "processing")
@@ -175,9 +171,7 @@ async def test_the_return_page_grants_before_the_webhook_comes(till: Till) -> No
     till.pay(checkout)
     assert checkout.stripe_session_id is not None
 
-    settled = await fulfilment.return_from_checkout(
-        till.ctx, till.caller, checkout.stripe_session_id
-    )
+    settled = await fulfilment.return_from_checkout(till.ctx, till.caller, checkout.stripe_session_id)
     at_return = till.credits()
     await till.deliver_all(checkout)
 
@@ -214,7 +208,7 @@ async def test_an_event_whose_worker_died_is_taken_over(till: Till) -> None:
     assert (while_leased, after_the_lease) == (0, 1)
     assert till.credits() == 1000
     with pytest.raises(FulfilmentBusyError):
-        await fulfilment.settle_checkout(till.ctx, checkout.stripe_session_id or "", lease=died.lease)
+        await fulfilment.settle_checkout(later.ctx, checkout.stripe_session_id or "", lease=died.lease)
 
 
 async def test_a_worker_that_lost_its_lease_has_no_effect(till: Till) -> None:
@@ -246,15 +240,11 @@ class ThievedGateway(StripeGateway):
 async def test_a_handler_that_lost_its_fence_has_no_effect(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)
-    thieved = ThievedGateway(
-        KEY, api_base=till.sandbox.base_url, api_version=PINNED_API_VERSION
-    )
+    thieved = ThievedGateway(KEY, api_base=till.sandbox.base_url, api_version=PINNED_API_VERSION)
     thieved.till = till
 
     with pytest.raises(FulfilmentBusyError):
-        await fulfilment.settle_checkout(
-            till.but(stripe=thieved).ctx, checkout.stripe_session_id or ""
-        )
+        await fulfilment.settle_checkout(till.but(stripe=thieved).ctx, checkout.stripe_session_id or "")
     await thieved.close()
 
     assert till.grants() == 0

@@ -22,7 +22,7 @@ from tallybook.domain.errors import (
     InvalidRequestError,
 )
 from tallybook.domain.identity.callers import Caller
-from tallybook.domain.money import AMOUNT_MICRO_MAX, Credits
+from tallybook.domain.money import AMOUNT_MICRO_MAX, MICRO, Credits
 from tallybook.usecases import sessions
 from tallybook.usecases.context import Context
 
@@ -34,6 +34,7 @@ _API_KEY = APIKeyHeader(
 )
 METADATA_BYTES_MAX = 16_384
 KEY_LENGTH_MAX = 255
+CREDITS_MAX = AMOUNT_MICRO_MAX // MICRO
 
 
 def _context(request: Request) -> Context:
@@ -80,9 +81,7 @@ def _optional_key(
     if idempotency_key is None:
         return None
     if not 1 <= len(idempotency_key) <= KEY_LENGTH_MAX or not idempotency_key.isprintable():
-        raise InvalidRequestError(
-            f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} printable characters."
-        )
+        raise InvalidRequestError(f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} printable characters.")
     return idempotency_key
 
 
@@ -122,7 +121,7 @@ def _credits(value: object) -> Credits:
 
 SeedCredits = Annotated[
     Credits,
-    BeforeValidator(_credits, json_schema_input_type=int | float),
+    BeforeValidator(_credits, json_schema_input_type=Annotated[int | float, Field(gt=0, le=CREDITS_MAX)]),
     Field(description="Credits, with at most six decimals.", examples=[5]),
 ]
 AmountMicro = Annotated[

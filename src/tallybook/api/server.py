@@ -109,9 +109,7 @@ async def _invalid(request: Request, problem: Exception) -> Response:
         for fault in problem.errors()
     ]
     first = faults[0] if faults else {"field": "body", "problem": "is not valid"}
-    return _draw(
-        request, InvalidRequestError(f"{first['field']}: {first['problem']}", errors=faults)
-    )
+    return _draw(request, InvalidRequestError(f"{first['field']}: {first['problem']}", errors=faults))
 
 
 async def _http(request: Request, problem: Exception) -> Response:

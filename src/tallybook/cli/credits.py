@@ -52,9 +52,7 @@ def show_history(
 
     async def work(ctx: Context) -> list[Transfer]:
         found = await wallets.wallet_of_user(ctx, OPERATOR, user)
-        return await wallets.history(
-            ctx, OPERATOR, found.wallet_id, before=found.version + 1, limit=limit
-        )
+        return await wallets.history(ctx, OPERATOR, found.wallet_id, before=found.version + 1, limit=limit)
 
     rows = [
         {

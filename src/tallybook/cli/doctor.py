@@ -25,9 +25,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         show_rows([asdict(finding) for finding in findings], as_json=True)
     else:
         for finding in findings:
-            console.print(
-                f"{_MARKS[finding.verdict]} {finding.check:<26} {finding.found}", soft_wrap=True
-            )
+            console.print(f"{_MARKS[finding.verdict]} {finding.check:<26} {finding.found}", soft_wrap=True)
             if finding.what_to_do:
                 console.print(f"    → {finding.what_to_do}", soft_wrap=True)
     if any(finding.verdict is Verdict.WRONG for finding in findings):

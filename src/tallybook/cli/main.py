@@ -55,7 +55,7 @@ def serve(
     try:
         settings = roof.load_settings()
         with roof.installed(settings) as installation, roof.supervised(installation):
-            api = roof.make_api(settings, installation, worker)
+            api = roof.make_api(settings, installation, worker=worker)
             uvicorn.run(
                 api,
                 host=host or settings.host,

@@ -35,7 +35,7 @@ class Roof:
     load_settings: Callable[..., Settings]
     installed: Callable[[Settings], AbstractContextManager[Any]]
     open_context: Callable[[Settings, Any], AbstractAsyncContextManager[Context]]
-    make_api: Callable[[Settings, Any, bool], Any]
+    make_api: Callable[..., Any]
     supervised: Callable[[Any], AbstractContextManager[None]]
 
 

@@ -15,9 +15,7 @@ AMOUNT_MICRO_MAX = 10**15
 
 # Currencies whose minor unit is not a hundredth: https://docs.stripe.com/currencies (zero- and three-decimal).
 _EXPONENTS = {
-    **dict.fromkeys(
-        "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split(), 0
-    ),
+    **dict.fromkeys("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split(), 0),
     **dict.fromkeys("bhd jod kwd omr tnd".split(), 3),
 }
 

@@ -1,1 +1,1 @@
-"""PostgreSQL: the only SQL. One door (module) a noun, statements in ``sql/``, the ledger's physics in ``functions/``."""
+"""PostgreSQL: the only SQL. One door (module) a noun; statements in ``sql/``, the ledger in ``functions/``."""

@@ -12,6 +12,8 @@ from tallybook.domain.errors import DatabaseUnavailableError, WalletBusyError
 _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # A connection that the dying server told so while it was idle: the driver finds it in a state it cannot leave.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

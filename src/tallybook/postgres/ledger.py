@@ -106,9 +106,7 @@ async def is_member(tx: Transaction, organisation_id: int | None, user_id: int) 
     return bool(row["is_member"])
 
 
-async def transfers_before(
-    tx: Transaction, wallet_id: int, *, before: int, limit: int
-) -> list[Transfer]:
+async def transfers_before(tx: Transaction, wallet_id: int, *, before: int, limit: int) -> list[Transfer]:
     """A page of a wallet's history, newest first: up to ``limit`` transfers with a version below ``before``."""
     rows = await tx.many(_SQL.transfers_before, wallet_id=wallet_id, before=before, limit=limit)
     return [_transfer(row) for row in rows]
@@ -116,9 +114,7 @@ async def transfers_before(
 
 async def transfer(tx: Transaction, transfer_id: LedgerId) -> Transfer | None:
     """One transfer, or None."""
-    row = await tx.maybe(
-        _SQL.transfer, wallet_id=transfer_id.wallet_id, version=transfer_id.version
-    )
+    row = await tx.maybe(_SQL.transfer, wallet_id=transfer_id.wallet_id, version=transfer_id.version)
     return None if row is None else _transfer(row)
 
 

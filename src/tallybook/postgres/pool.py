@@ -117,9 +117,8 @@ class Database:
         """
         pool = self._patient if patient else self._fast
         with translated():
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-                async with connection.transaction():
-                    yield Transaction(connection)
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection, connection.transaction():
+                yield Transaction(connection)
 
     @asynccontextmanager
     async def turn(self, wallet_id: int) -> AsyncIterator[None]:
@@ -143,9 +142,11 @@ class Database:
     async def snapshot(self) -> AsyncIterator[Transaction]:
         """Reads that agree with each other: one repeatable-read, read-only transaction."""
         with translated():
-            async with self._fast.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    yield Transaction(connection)
+            async with (
+                self._fast.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield Transaction(connection)
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:

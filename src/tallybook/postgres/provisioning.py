@@ -26,9 +26,7 @@ def provision(superuser_url: str, *, database: str, owner: Login, service: Login
     """Create the two roles and the database; what exists already is kept, its passwords set anew."""
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         for login, extra in ((owner, "CREATEROLE"), (service, "NOCREATEROLE")):
-            known = connection.execute(
-                "SELECT 1 FROM pg_roles WHERE rolname = %s", [login.role]
-            ).fetchone()
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [login.role]).fetchone()
             verb = "ALTER" if known else "CREATE"
             # Hashed here: a server logs the text of a statement that fails.
             verifier = connection.pgconn.encrypt_password(
@@ -42,9 +40,7 @@ def provision(superuser_url: str, *, database: str, owner: Login, service: Login
                     sql.Literal(verifier.decode()),
                 )
             )
-        known = connection.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s", [database]
-        ).fetchone()
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
         if not known:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(
@@ -59,6 +55,4 @@ def admit(owner_url: str, service_role: str) -> None:
         row = connection.execute("SELECT current_user").fetchone()
         assert row is not None
         if row[0] != service_role:
-            connection.execute(
-                sql.SQL("GRANT tallybook_runtime TO {}").format(sql.Identifier(service_role))
-            )
+            connection.execute(sql.SQL("GRANT tallybook_runtime TO {}").format(sql.Identifier(service_role)))

@@ -43,6 +43,7 @@ CREATE TYPE tallybook.posting_answer AS (
 
 CREATE TYPE tallybook.posting_decision AS (
 	ord integer,
+	wallet_id bigint,
 	code text,
 	replayed boolean,
 	version bigint,
@@ -158,17 +159,16 @@ END $$;
 
 COMMENT ON FUNCTION apps.refuse_change() IS 'Says why a balance or a transaction cannot be edited, and what to do instead.';
 
-CREATE FUNCTION tallybook.answers_v1(p_requests tallybook.posting_request[], p_decisions tallybook.posting_decision[]) RETURNS SETOF tallybook.posting_answer
+CREATE FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) RETURNS SETOF tallybook.posting_answer
     LANGUAGE sql STABLE
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     AS $$
     SELECT
-        d.ord, d.code, d.replayed, r.wallet_id, d.version,
+        d.ord, d.code, d.replayed, d.wallet_id, d.version,
         legs.kind, legs.amount_micro, legs.released_micro, legs.repaid_micro, legs.owed_micro,
         tail.available_after, tail.held_after, tail.debt_after,
         coalesce(tail.version, d.version), legs.hold_version, tail.created_at, coalesce(d.facts, '{}')
     FROM unnest(p_decisions) AS d
-    INNER JOIN unnest(p_requests) AS r ON r.ord = d.ord
     LEFT JOIN LATERAL (
         SELECT
             min(t.kind) FILTER (WHERE t.version = d.version) AS kind,
@@ -180,11 +180,11 @@ CREATE FUNCTION tallybook.answers_v1(p_requests tallybook.posting_request[], p_d
             max(t.version) AS last_version,
             max(t.hold_version) AS hold_version
         FROM transfers AS t
-        WHERE t.wallet_id = r.wallet_id AND t.version BETWEEN d.version AND d.version + 3
+        WHERE t.wallet_id = d.wallet_id AND t.version BETWEEN d.version AND d.version + 3
             AND (t.version = d.version OR t.part_of = d.version)
     ) AS legs ON d.code = 'ok'
     LEFT JOIN transfers AS tail
-        ON tail.wallet_id = r.wallet_id AND tail.version = legs.last_version AND d.code = 'ok'
+        ON tail.wallet_id = d.wallet_id AND tail.version = legs.last_version AND d.code = 'ok'
 $$;
 
 CREATE TABLE tallybook.transfers (
@@ -578,6 +578,7 @@ BEGIN
         r := v_requests[q.ordinality];
         v_decision := NULL;
         v_decision.ord := r.ord;
+        v_decision.wallet_id := r.wallet_id;
         v_decision.replayed := false;
         IF r.wallet_id <> ALL (v_locked) THEN
             v_decision.code := CASE
@@ -722,7 +723,7 @@ BEGIN
 
     -- 5. Which lots were burned follows from the order of the transfers alone.
     PERFORM assign_lots_v1(v_legs);
-    RETURN QUERY SELECT * FROM answers_v1(v_requests, v_decisions);
+    RETURN QUERY SELECT * FROM answers_v1(v_decisions);
 
     -- 6. Repeated keys of this batch find their first answer now.
     SELECT array_agg(x.ord) INTO v_repeats FROM unnest(v_requests) AS x
@@ -897,7 +898,8 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
             ), 0) FROM transfers AS t
         )
     ) AS found
-    ORDER BY found.wallet_id, found.version, found.check_name
+    -- What concerns no wallet alone comes last: the first row is the one to look at.
+    ORDER BY found.wallet_id = 0, found.wallet_id, found.version, found.check_name
 $$;
 
 COMMENT ON FUNCTION tallybook.verify_v1() IS 'Every broken promise of the ledger, first wallet and first transfer first; no row means the books tie.';
@@ -1576,7 +1578,7 @@ GRANT ALL ON FUNCTION apps.may(p_permission text) TO tallybook_apps;
 
 REVOKE ALL ON FUNCTION apps.refuse_change() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION tallybook.answers_v1(p_requests tallybook.posting_request[], p_decisions tallybook.posting_decision[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) FROM PUBLIC;
 
 GRANT SELECT ON TABLE tallybook.transfers TO tallybook_runtime;
 

@@ -41,9 +41,7 @@ async def examine(ctx: Context) -> list[Finding]:
             revision = await installation.revision(tx)
             condition = await installation.condition(tx)
     except BillingError as refusal:
-        return [
-            _wrong("Database", refusal.message, "Check DATABASE_URL and that the server is running.")
-        ]
+        return [_wrong("Database", refusal.message, "Check DATABASE_URL and that the server is running.")]
     return [
         *_database(revision, condition),
         *_stripe_settings(ctx),
@@ -137,9 +135,7 @@ def _catalog(ctx: Context, condition: Condition) -> Iterator[Finding]:
     on_sale = ctx.catalog.on_sale
     missing = [p.lookup_key for p in on_sale if p.lookup_key not in (condition.linked or [])]
     if missing:
-        yield _wrong(
-            "Catalogue", f"not at Stripe yet: {', '.join(missing)}", "Run: tallybook catalog push"
-        )
+        yield _wrong("Catalogue", f"not at Stripe yet: {', '.join(missing)}", "Run: tallybook catalog push")
     else:
         yield _fine("Catalogue", f"{len(on_sale)} products on sale, all at Stripe")
     for forced in on_sale:

@@ -25,8 +25,9 @@ from tallybook.usecases.context import Context
 
 _log = structlog.get_logger("tallybook.events")
 BODY_BYTES_MAX = 256 * 1024
-# Longer than a handler with all its retries; a worker that was killed gives its event back after that.
-LEASE = timedelta(seconds=180)
+# How long the event of a killed worker waits for another; a living worker that takes longer has no effect if it was
+# taken over.
+LEASE = timedelta(seconds=60)
 _CHANCES = 1 << 20
 
 

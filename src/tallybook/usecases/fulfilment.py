@@ -35,8 +35,9 @@ from tallybook.usecases.context import Context
 
 _log = structlog.get_logger("tallybook.fulfilment")
 _ACTOR = ("system", "fulfilment")
-# Longer than one call to Stripe with all its retries; a holder that takes longer finds its lease gone.
-_FENCE_LIFETIME = timedelta(seconds=120)
+# How long a killed handler keeps others waiting. A living one may take longer: it only loses the lease if somebody
+# else took it meanwhile, and then has no effect.
+_FENCE_LIFETIME = timedelta(seconds=30)
 _FENCE_PATIENCE_SECONDS = 10.0
 _FENCE_POLL_SECONDS = 0.05
 

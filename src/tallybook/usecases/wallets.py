@@ -76,23 +76,17 @@ async def wallet(ctx: Context, caller: Caller, wallet_id: int) -> Wallet:
         return await _visible(tx, caller, wallet_id, Permission.READ_CREDITS)
 
 
-async def history(
-    ctx: Context, caller: Caller, wallet_id: int, *, before: int, limit: int
-) -> list[Transfer]:
+async def history(ctx: Context, caller: Caller, wallet_id: int, *, before: int, limit: int) -> list[Transfer]:
     """Transfers of a wallet, newest first: up to ``limit`` with a version below ``before``."""
     async with ctx.db.snapshot() as tx:
         await _visible(tx, caller, wallet_id, Permission.READ_CREDITS)
         return await ledger.transfers_before(tx, wallet_id, before=before, limit=limit)
 
 
-async def check(
-    ctx: Context, caller: Caller, user_id: int | None, required: Credits | None
-) -> Affordability:
+async def check(ctx: Context, caller: Caller, user_id: int | None, required: Credits | None) -> Affordability:
     """Whether a user can pay ``required`` (default: nothing) right now."""
     found = await wallet_of_user(ctx, caller, user_id)
-    return Affordability(
-        available=Credits(found.available_micro), required=required or Credits(0)
-    )
+    return Affordability(available=Credits(found.available_micro), required=required or Credits(0))
 
 
 async def spend(
@@ -113,9 +107,7 @@ async def spend(
     """
     place = Place(wallet_id=wallet_id, user_id=user_id)
     target = await _target(ctx, caller, place, Permission.CONSUME_CREDITS)
-    return await _post(
-        ctx, caller, recipes.spend(target, credits, app_id=caller.app_id, key=key, note=note)
-    )
+    return await _post(ctx, caller, recipes.spend(target, credits, app_id=caller.app_id, key=key, note=note))
 
 
 async def grant(
@@ -193,9 +185,7 @@ async def capture_hold(
         CaptureExceedsHoldError: more than is left of it.
     """
     await _own_hold(ctx, caller, hold_id, Permission.CONSUME_CREDITS)
-    posting = recipes.capture(
-        hold_id, credits, app_id=caller.app_id, key=key, final=final, note=note
-    )
+    posting = recipes.capture(hold_id, credits, app_id=caller.app_id, key=key, final=final, note=note)
     return await _post(ctx, caller, posting)
 
 
@@ -280,18 +270,14 @@ async def _target(ctx: Context, caller: Caller, place: Place, permission: Permis
         return await _open_for_user(ctx, tx, user_id, must_be_active=True)
 
 
-async def _open_for_user(
-    ctx: Context, tx: Transaction, user_id: int, *, must_be_active: bool = False
-) -> int:
+async def _open_for_user(ctx: Context, tx: Transaction, user_id: int, *, must_be_active: bool = False) -> int:
     active, wallet_id = await ledger.place_of_user(tx, user_id)
     if must_be_active and not active:
         raise UserInactiveError(user_id=user_id)
     return wallet_id or await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
 
 
-async def _visible(
-    tx: Transaction, caller: Caller, wallet_id: int, permission: Permission
-) -> Wallet:
+async def _visible(tx: Transaction, caller: Caller, wallet_id: int, permission: Permission) -> Wallet:
     """The wallet, if the caller may act on it; a stranger learns nothing, not even that it exists."""
     caller.require(permission)
     found = await ledger.wallet(tx, wallet_id)
@@ -304,9 +290,7 @@ async def _visible(
     raise WalletNotFoundError
 
 
-async def _own_hold(
-    ctx: Context, caller: Caller, hold_id: LedgerId, permission: Permission
-) -> Hold:
+async def _own_hold(ctx: Context, caller: Caller, hold_id: LedgerId, permission: Permission) -> Hold:
     async with ctx.db.snapshot() as tx:
         try:
             await _visible(tx, caller, hold_id.wallet_id, permission)

@@ -102,9 +102,7 @@ async def balance(ctx: Ctx, caller: CallerDep) -> BalanceShape:
 async def credit_info(ctx: Ctx, caller: CallerDep, user_id: UserInPath) -> CreditInfoShape:
     """The balance of a user and the newest changes of it."""
     found = await wallets.wallet_of_user(ctx, caller, user_id)
-    lines = await wallets.history(
-        ctx, caller, found.wallet_id, before=found.version + 1, limit=RECENT
-    )
+    lines = await wallets.history(ctx, caller, found.wallet_id, before=found.version + 1, limit=RECENT)
     shown = [_transaction(line) for line in lines if "available" in (line.debit, line.credit)]
     return CreditInfoShape(**_balance(found), transactions=shown)
 
@@ -115,9 +113,7 @@ async def add(
 ) -> ChangeShape:
     """Add credits by hand; the audit log says who did."""
     note = Note(description=body.description, service="credit_addition", metadata=body.metadata)
-    answer = await wallets.grant(
-        ctx, caller, credits=body.credits, key=key, user_id=user_id, note=note
-    )
+    answer = await wallets.grant(ctx, caller, credits=body.credits, key=key, user_id=user_id, note=note)
     return _change(user_id, answer)
 
 
@@ -127,9 +123,7 @@ async def spend(
 ) -> ChangeShape:
     """Spend credits at once; 402 when there are not enough."""
     note = Note(description=body.description, service=body.service, metadata=body.metadata)
-    answer = await wallets.spend(
-        ctx, caller, credits=body.credits, key=key, user_id=user_id, note=note
-    )
+    answer = await wallets.spend(ctx, caller, credits=body.credits, key=key, user_id=user_id, note=note)
     return _change(user_id, answer)
 
 

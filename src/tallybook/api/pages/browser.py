@@ -88,9 +88,7 @@ def clear_cookies(response: Response) -> None:
         response.delete_cookie(name, path="/", httponly=True, samesite="lax")
 
 
-def page(
-    template: str, browser: Browser, ctx: Context, *, status: int = 200, **values: Any
-) -> Response:
+def page(template: str, browser: Browser, ctx: Context, *, status: int = 200, **values: Any) -> Response:
     """Draw a template, with a policy that lets the page do nothing but show itself and send its forms."""
     nonce = secrets.token_urlsafe(16)
     text = _TEMPLATES.get_template(template).render(nonce=nonce, **values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
@@ -37,9 +38,11 @@ async def home() -> Response:
 
 
 @router.get("/login")
-async def login_form(ctx: Ctx, browser: BrowserDep, next: str = "/credits") -> Response:  # noqa: A002
+async def login_form(
+    ctx: Ctx, browser: BrowserDep, then: Annotated[str, Query(alias="next", max_length=500)] = "/credits"
+) -> Response:
     """The sign-in form."""
-    return _login(ctx, browser, next=_own_path(next))
+    return _login(ctx, browser, then=_own_path(then))
 
 
 @router.post("/login")
@@ -48,17 +51,15 @@ async def login(
     ctx: Ctx,
     email: Annotated[str, Form(max_length=320)],
     password: Annotated[str, Form(max_length=1024)],
-    next: Annotated[str, Form(max_length=500)] = "/credits",  # noqa: A002
+    then: Annotated[str, Form(alias="next", max_length=500)] = "/credits",
 ) -> Response:
     """Sign this browser in."""
     same_origin(request)
     try:
         opened = await sessions.sign_in(ctx, email=email, password=password)
     except BillingError as refusal:
-        return _login(
-            ctx, Browser(), next=_own_path(next), given=email, problem=refusal.message, status=401
-        )
-    response = to(_own_path(next))
+        return _login(ctx, Browser(), then=_own_path(then), given=email, problem=refusal.message, status=401)
+    response = to(_own_path(then))
     set_cookies(response, opened.tokens, secure=ctx.pages_url.startswith("https:"))
     return response
 
@@ -116,7 +117,7 @@ async def success(
 ) -> Response:
     """Where Stripe sends a customer back to; settles the payment itself if the webhook was slower."""
     if browser.caller is None:
-        return to(f"/login?next=/credits/success?session_id={session_id}")
+        return to("/login?next=" + quote(f"/credits/success?session_id={session_id}"))
     try:
         settled = await fulfilment.return_from_checkout(ctx, browser.caller, session_id)
     except BillingError as refusal:
@@ -144,9 +145,7 @@ async def _credits(
     status: int = 200,
 ) -> Response:
     wallet = await wallets.wallet_of_user(ctx, caller, None)
-    lines = await wallets.history(
-        ctx, caller, wallet.wallet_id, before=wallet.version + 1, limit=HISTORY
-    )
+    lines = await wallets.history(ctx, caller, wallet.wallet_id, before=wallet.version + 1, limit=HISTORY)
     return page(
         "credits.html",
         browser,
@@ -173,11 +172,15 @@ async def _credits(
 
 
 def _login(
-    ctx: Context, browser: Browser, *, next: str, given: str = "", problem: str = "", status: int = 200  # noqa: A002
+    ctx: Context,
+    browser: Browser,
+    *,
+    then: str,
+    given: str = "",
+    problem: str = "",
+    status: int = 200,
 ) -> Response:
-    return page(
-        "login.html", browser, ctx, status=status, email="", next=next, given=given, problem=problem
-    )
+    return page("login.html", browser, ctx, status=status, email="", next=then, given=given, problem=problem)
 
 
 async def _email(ctx: Context, caller: Caller) -> str:

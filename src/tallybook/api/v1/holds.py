@@ -118,8 +118,6 @@ async def release_hold(
     response: Response,
 ) -> SettledShape:
     """Give back all that is left of a hold."""
-    answer = await wallets.release_hold(
-        ctx, caller, LedgerId.parse("hld", hold), key=key, note=body.note()
-    )
+    answer = await wallets.release_hold(ctx, caller, LedgerId.parse("hld", hold), key=key, note=body.note())
     mark_replay(answer, response)
     return SettledShape.from_domain(answer)

@@ -62,9 +62,7 @@ async def list_transfers(
     caller: CallerDep,
     wallet: str,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    after: Annotated[
-        str | None, Query(description="The last transfer of the page before.")
-    ] = None,
+    after: Annotated[str | None, Query(description="The last transfer of the page before.")] = None,
 ) -> TransferPage:
     """Transfers, newest first."""
     wallet_id = parse_plain_id("wal", wallet)

@@ -17,6 +17,7 @@ from rich.panel import Panel
 from tallybook.cli.demo import preparing, walk
 from tallybook.cli.demo.processes import child, free_port
 from tallybook.cli.demo.state import ADMIN_EMAIL, CUSTOMER_EMAIL, CUSTOMER_PASSWORD, State
+from tallybook.cli.demo.steps import done, failed
 from tallybook.cli.output import console
 from tallybook.cli.roof import Roof, refuse, roof_of
 from tallybook.domain.errors import BillingError
@@ -33,9 +34,7 @@ def demo(
     sandbox_port: Annotated[
         int, typer.Option(envvar="SANDBOX_PORT", help="Where the Stripe sandbox listens.")
     ] = 12111,
-    once: Annotated[
-        bool, typer.Option("--once", envvar="ONCE", help="Walk the main job and exit.")
-    ] = False,
+    once: Annotated[bool, typer.Option("--once", envvar="ONCE", help="Walk the main job and exit.")] = False,
     home: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(".demo"),
 ) -> None:
     """Start everything on this machine, walk the main job, and keep serving until Ctrl-C."""
@@ -50,9 +49,7 @@ def demo(
         console.print("\nStopped. All data is kept: make demo starts where you left.")
 
 
-def _demo(
-    roof: Roof, running: ExitStack, home: Path, port: int, sandbox_port: int, *, once: bool
-) -> None:
+def _demo(roof: Roof, running: ExitStack, home: Path, port: int, sandbox_port: int, *, once: bool) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     state = State(home)
     base_url = f"http://127.0.0.1:{free_port(port, 'PORT')}"
@@ -71,7 +68,7 @@ def _demo(
                 cwd=home,
             )
         )
-    walk.done("Stripe sandbox", sandbox_url)
+    done("Stripe sandbox", sandbox_url)
 
     webhook_secret = preparing.webhook_endpoint(state, sandbox_url, base_url)
     own = {
@@ -95,7 +92,7 @@ def _demo(
                 cwd=home,
             )
         )
-    walk.done("Service, worker and pages", base_url)
+    done("Service, worker and pages", base_url)
     stripe = {name: value for name, value in own.items() if name.startswith("STRIPE_")}
     preparing.write_env(home / "env", stripe | ready.variables(base_url))
     passed = walk.main_job(base_url, sandbox_url, ready) and _verify(roof, own)
@@ -122,7 +119,7 @@ def _in_context(roof: Roof, own: dict[str, str], work: Callable[[Context], Await
 def _prepare(roof: Roof, state: State, own: dict[str, str]) -> preparing.Ready:
     async def work(ctx: Context) -> preparing.Ready:
         status.stop()
-        walk.done("PostgreSQL (embedded), migrated", str(Path(own["DATA_DIR"]) / "postgres"))
+        done("PostgreSQL (embedded), migrated", str(Path(own["DATA_DIR"]) / "postgres"))
         return await preparing.everything(ctx, state)
 
     with console.status("Starting the embedded PostgreSQL and migrating …") as status:
@@ -132,10 +129,10 @@ def _prepare(roof: Roof, state: State, own: dict[str, str]) -> preparing.Ready:
 def _verify(roof: Roof, own: dict[str, str]) -> bool:
     totals, faults = _in_context(roof, own, wallets.verify)
     if faults:
-        console.print(f"[red]✗[/red] The books do not tie: {faults[0]}")
+        failed("Books verified, every row", f"they do not tie: {faults[0]}")
         return False
     checked = ", ".join(f"{count} {noun}" for noun, count in totals.items())
-    walk.done("Books verified, every row", checked)
+    done("Books verified, every row", checked)
     return True
 
 

@@ -16,7 +16,7 @@ from tallybook.cli.demo.state import (
     State,
     write_private,
 )
-from tallybook.cli.demo.walk import done
+from tallybook.cli.demo.steps import done
 from tallybook.cli.roof import OPERATOR
 from tallybook.domain.errors import UserNotFoundError
 from tallybook.domain.identity.callers import Permission

@@ -66,7 +66,7 @@ def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         except httpx.HTTPError:
             time.sleep(0.1)
     tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-    raise SettingsError(f"{process.args[2]} did not start; its log {log} ends:\n{tail}")  # type: ignore[index]
+    raise SettingsError(f"{log.stem} did not start; its log {log} ends:\n{tail}")
 
 
 def free_port(wanted: int, name: str) -> int:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
+from tallybook.cli.demo.preparing import Ready
 from tallybook.cli.demo.state import CUSTOMER_EMAIL, CUSTOMER_PASSWORD
+from tallybook.cli.demo.steps import done, failed
 from tallybook.cli.output import console
-
-if TYPE_CHECKING:
-    from tallybook.cli.demo.preparing import Ready
 
 CARD = "4242424242424242"
 GRANT_SECONDS = 30
@@ -23,23 +22,19 @@ class StepError(Exception):
     """A step of the walk did not do what it promises."""
 
 
-def done(what: str, result: str) -> None:
-    """Print a step that worked."""
-    console.print(f"[green]✓[/green] {what:<38} {result}", soft_wrap=True)
-
-
 def main_job(base_url: str, sandbox_url: str, ready: Ready) -> bool:
     """Walk every step; False, with the reason on the screen, when one fails."""
     console.rule("The main job", align="left")
-    with httpx.Client(
-        base_url=base_url, headers={"X-API-Key": ready.api_key}, timeout=30
-    ) as http, httpx.Client(base_url=sandbox_url, timeout=30) as stripe:
+    with (
+        httpx.Client(base_url=base_url, headers={"X-API-Key": ready.api_key}, timeout=30) as http,
+        httpx.Client(base_url=sandbox_url, timeout=30) as stripe,
+    ):
         walker = _Walker(http, stripe, ready)
         for what, step in walker.steps():
             try:
                 done(what, step())
             except (StepError, httpx.HTTPError, KeyError) as problem:
-                console.print(f"[red]✗[/red] {what:<38} {problem!r}", soft_wrap=True)
+                failed(what, repr(problem))
                 return False
     return True
 
@@ -67,8 +62,15 @@ class _Walker:
             ("What is left adds up", self._balance_adds_up),
         ]
 
-    def _post(self, path: str, body: dict[str, Any], *, status: int = 200, **headers: str) -> Any:
-        answer = self._http.post(path, json=body, headers=headers)
+    def _post(
+        self,
+        path: str,
+        body: dict[str, Any],
+        headers: dict[str, str] | None = None,
+        *,
+        status: int = 200,
+    ) -> Any:
+        answer = self._http.post(path, json=body, headers=headers or {})
         if answer.status_code != status:
             raise StepError(f"{path} answered {answer.status_code}: {answer.text[:300]}")
         return answer.json()
@@ -113,15 +115,13 @@ class _Walker:
             "mode": "payment",
         }
         answer = self._post(
-            "/api/stripe/create-checkout-session", body, Authorization=f"Bearer {self._token}"
+            "/api/stripe/create-checkout-session", body, {"Authorization": f"Bearer {self._token}"}
         )
         self._session_id = answer["session_id"]
         return str(answer["url"])
 
     def _pay(self) -> str:
-        answer = self._stripe.post(
-            f"/_sandbox/checkout/sessions/{self._session_id}/pay", json={"card": CARD}
-        )
+        answer = self._stripe.post(f"/_sandbox/checkout/sessions/{self._session_id}/pay", json={"card": CARD})
         if answer.status_code != 200:
             raise StepError(f"the sandbox answered {answer.status_code}: {answer.text[:300]}")
         return "Starter package, 10.00 USD"
@@ -139,8 +139,8 @@ class _Walker:
     def _spend(self) -> str:
         key = f"demo-{uuid.uuid4()}"
         body = self._of_app(credits=5, service="demo", description="Print job")
-        first = self._post("/api/cross-app/credits/consume", body, **{"Idempotency-Key": key})
-        again = self._post("/api/cross-app/credits/consume", body, **{"Idempotency-Key": key})
+        first = self._post("/api/cross-app/credits/consume", body, {"Idempotency-Key": key})
+        again = self._post("/api/cross-app/credits/consume", body, {"Idempotency-Key": key})
         self._balance -= 5
         if first != again or float(first["new_balance"]) != self._balance:
             raise StepError(f"a retry was answered differently: {first} {again}")
@@ -150,13 +150,13 @@ class _Walker:
         held = self._post(
             "/v1/holds",
             {"user_id": self._ready.user_id, "amount_micro": 20_000_000},
+            {"Idempotency-Key": f"demo-{uuid.uuid4()}"},
             status=201,
-            **{"Idempotency-Key": f"demo-{uuid.uuid4()}"},
         )
         settled = self._post(
             f"/v1/holds/{held['id']}/capture",
             {"amount_micro": 12_500_000},
-            **{"Idempotency-Key": f"demo-{uuid.uuid4()}"},
+            {"Idempotency-Key": f"demo-{uuid.uuid4()}"},
         )
         self._balance -= 12.5
         return f"{held['id']}: {settled['released_micro'] / 1_000_000:g} came back"

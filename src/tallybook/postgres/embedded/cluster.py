@@ -53,7 +53,7 @@ class Setup:
 
 def _locale(version: int) -> list[str]:
     """Sort and fold the same on every machine: by code point, not by the system's locale."""
-    if version >= 17:  # noqa: PLR2004 - the first version with a provider of its own
+    if version >= 17:
         return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     return ["--locale=C"]
 

@@ -55,12 +55,13 @@ CREATE TYPE tallybook.posting_answer AS (
 );
 
 CREATE TYPE tallybook.posting_decision AS (
-    ord      integer,
-    code     text,
-    replayed boolean,
-    version  bigint,
-    facts    jsonb,
-    salt     uuid
+    ord       integer,
+    wallet_id bigint,
+    code      text,
+    replayed  boolean,
+    version   bigint,
+    facts     jsonb,
+    salt      uuid
 );
 
 CREATE FUNCTION tallybook.transfer_digest_v1(p_previous bytea, t tallybook.transfers)
@@ -242,17 +243,15 @@ BEGIN
 END $$;
 
 -- What was decided, read back from what is stored: so a first answer and its replay cannot differ.
-CREATE FUNCTION tallybook.answers_v1(
-    p_requests tallybook.posting_request[], p_decisions tallybook.posting_decision[]
-) RETURNS SETOF tallybook.posting_answer LANGUAGE sql STABLE
+CREATE FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[])
+RETURNS SETOF tallybook.posting_answer LANGUAGE sql STABLE
 SET search_path = tallybook, pg_catalog, pg_temp AS $$
     SELECT
-        d.ord, d.code, d.replayed, r.wallet_id, d.version,
+        d.ord, d.code, d.replayed, d.wallet_id, d.version,
         legs.kind, legs.amount_micro, legs.released_micro, legs.repaid_micro, legs.owed_micro,
         tail.available_after, tail.held_after, tail.debt_after,
         coalesce(tail.version, d.version), legs.hold_version, tail.created_at, coalesce(d.facts, '{}')
     FROM unnest(p_decisions) AS d
-    INNER JOIN unnest(p_requests) AS r ON r.ord = d.ord
     LEFT JOIN LATERAL (
         SELECT
             min(t.kind) FILTER (WHERE t.version = d.version) AS kind,
@@ -264,11 +263,11 @@ SET search_path = tallybook, pg_catalog, pg_temp AS $$
             max(t.version) AS last_version,
             max(t.hold_version) AS hold_version
         FROM transfers AS t
-        WHERE t.wallet_id = r.wallet_id AND t.version BETWEEN d.version AND d.version + 3
+        WHERE t.wallet_id = d.wallet_id AND t.version BETWEEN d.version AND d.version + 3
             AND (t.version = d.version OR t.part_of = d.version)
     ) AS legs ON d.code = 'ok'
     LEFT JOIN transfers AS tail
-        ON tail.wallet_id = r.wallet_id AND tail.version = legs.last_version AND d.code = 'ok'
+        ON tail.wallet_id = d.wallet_id AND tail.version = legs.last_version AND d.code = 'ok'
 $$;
 
 CREATE FUNCTION tallybook.post_v1(p_now timestamptz, p_wait boolean, p_requests jsonb)
@@ -336,6 +335,7 @@ BEGIN
         r := v_requests[q.ordinality];
         v_decision := NULL;
         v_decision.ord := r.ord;
+        v_decision.wallet_id := r.wallet_id;
         v_decision.replayed := false;
         IF r.wallet_id <> ALL (v_locked) THEN
             v_decision.code := CASE
@@ -480,7 +480,7 @@ BEGIN
 
     -- 5. Which lots were burned follows from the order of the transfers alone.
     PERFORM assign_lots_v1(v_legs);
-    RETURN QUERY SELECT * FROM answers_v1(v_requests, v_decisions);
+    RETURN QUERY SELECT * FROM answers_v1(v_decisions);
 
     -- 6. Repeated keys of this batch find their first answer now.
     SELECT array_agg(x.ord) INTO v_repeats FROM unnest(v_requests) AS x

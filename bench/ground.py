@@ -1,0 +1,72 @@
+"""The ground every way is measured on: one embedded, durable PostgreSQL of this run's own.
+
+It has the product's database, migrated and with its real roles, and a second one for the ways that the
+product is compared with. What is put into the databases is up to the ways.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from tallybook.postgres import migrating
+from tallybook.postgres.embedded import EmbeddedPostgres
+from tallybook.postgres.provisioning import Login, admit, provision
+
+PRODUCT = "tallybook"
+COMPARED = "compared"
+_OWNER = "tallybook_owner"
+_SERVICE = "tallybook_service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A running server and a scratch folder. URLs hold passwords: never print them."""
+
+    folder: Path
+    superuser_url: str
+    service_url: str
+    owner_url: str
+    product_url: str
+    compared_url: str
+
+
+@contextmanager
+def prepared() -> Iterator[Ground]:
+    """Start the server in a temporary folder; stop it and remove the folder afterwards."""
+    home = Path(tempfile.gettempdir()) / f"tallybook-bench-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        with EmbeddedPostgres(home, durable=True) as server:
+            yield _furnished(home, server)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _furnished(home: Path, server: EmbeddedPostgres) -> Ground:
+    superuser_url = server.superuser_url()
+    owner = Login(_OWNER, secrets.token_hex(16))
+    service = Login(_SERVICE, secrets.token_hex(16))
+    provision(superuser_url, database=PRODUCT, owner=owner, service=service)
+    owner_url = owner.url(superuser_url, PRODUCT)
+    migrating.migrate(owner_url)
+    admit(owner_url, service.role)
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {COMPARED}")
+    scratch = home / "bench"
+    scratch.mkdir()
+    return Ground(
+        folder=scratch,
+        superuser_url=superuser_url,
+        service_url=service.url(superuser_url, PRODUCT),
+        owner_url=owner_url,
+        product_url=server.superuser_url(PRODUCT),
+        compared_url=server.superuser_url(COMPARED),
+    )

@@ -1,0 +1,44 @@
+"""How much is measured: a whole run stays under four minutes, ``--quick`` under 45 seconds on an idle machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECONDS = 1.5
+SECONDS_QUICK = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The size of one run; ``seconds`` is how long one slice lasts."""
+
+    seconds: float
+    rounds: int
+    wallets: int
+    http_wallets: int
+    connections_tried: tuple[int, ...]
+    tuning_seconds: float
+    overspend_trials: int
+
+
+def plan(*, quick: bool, seconds: float | None) -> Plan:
+    """The plan for the flags of the command line."""
+    if quick:
+        return Plan(
+            seconds=seconds or SECONDS_QUICK,
+            rounds=2,
+            wallets=500,
+            http_wallets=200,
+            connections_tried=(16,),
+            tuning_seconds=0.3,
+            overspend_trials=3,
+        )
+    return Plan(
+        seconds=seconds or SECONDS,
+        rounds=5,
+        wallets=10_000,
+        http_wallets=1_000,
+        connections_tried=(8, 16, 32, 64),
+        tuning_seconds=1.0,
+        overspend_trials=5,
+    )

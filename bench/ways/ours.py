@@ -1,0 +1,162 @@
+"""The product's ledger: one request a transaction as the service posts today, and many in one round trip.
+
+Wallets are opened and funded here for both, through the product's own functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import psycopg
+
+from bench.slices import NANOSECONDS, Slice, closed_loop
+from bench.ways import FUNDED
+from tallybook.domain.errors import BillingError
+from tallybook.domain.ledger import recipes
+from tallybook.domain.ledger.requests import Answer
+from tallybook.domain.money import Credits
+from tallybook.postgres import ledger
+from tallybook.postgres.pool import FAST_CONNECTIONS, PATIENT_CONNECTIONS, Database
+
+BATCH = 128
+IN_FLIGHT = 2
+_AT_ONCE = 500
+
+
+def now() -> datetime:
+    """The time, as the service's clock gives it."""
+    return datetime.now(UTC)
+
+
+def open_users(product_url: str, count: int) -> list[int]:
+    """Make users who cannot sign in; gives their ids."""
+    with psycopg.connect(product_url, autocommit=True) as connection:
+        rows = connection.execute(
+            "INSERT INTO tallybook.users (email, email_key, password_hash, sessions_valid_from, "
+            "created_at, updated_at) SELECT e, e, '!', now(), now(), now() "
+            "FROM (SELECT 'bench-' || gen_random_uuid() || '@example.com' AS e "
+            "FROM generate_series(1, %s)) AS made RETURNING user_id",
+            [count],
+        ).fetchall()
+        return [int(row[0]) for row in rows]
+
+
+async def open_wallets(
+    db: Database, product_url: str, users: Sequence[int], credits: int = FUNDED
+) -> list[int]:
+    """Open each user's wallet and grant it ``credits``; gives the wallets in the order of the users."""
+    opened: list[int] = []
+    for at in range(0, len(users), _AT_ONCE):
+        async with db.transaction() as tx:
+            wallets = [await ledger.open_wallet(tx, now(), user_id=u) for u in users[at : at + _AT_ONCE]]
+            grants = [recipes.adjustment(w, Credits.whole(credits), app_id=0, key="fund") for w in wallets]
+            answers = await ledger.post(tx, now(), grants, wait=True)
+            assert all(isinstance(answer, Answer) for answer in answers), answers
+        opened += wallets
+    with psycopg.connect(product_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    return opened
+
+
+def broken_promises(product_url: str) -> list[str]:
+    """What the product's own verification of the whole ledger finds; empty when the books tie."""
+    with psycopg.connect(product_url) as connection:
+        rows = connection.execute("SELECT * FROM tallybook.verify_v1() LIMIT 5").fetchall()
+    return [" ".join(str(part) for part in row) for row in rows]
+
+
+def missing(product_url: str, keys: str, accepted: int) -> list[str]:
+    """What is wrong, if ``accepted`` spends with keys that start with ``keys`` were acknowledged."""
+    with psycopg.connect(product_url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM tallybook.transfers WHERE kind = 'spend' AND starts_with(key, %s)",
+            [keys],
+        ).fetchone()
+    assert row is not None
+    return [] if row[0] == accepted else [f"{accepted} spends acknowledged, {row[0]} found"]
+
+
+class OursWay:
+    """What a request of the service does: the fast lane, and the patient one when the wallet is busy."""
+
+    name = "Tallybook, single"
+    callers = 64
+    remark = f"as the service posts; 64 callers, {FAST_CONNECTIONS} + {PATIENT_CONNECTIONS} connections"
+
+    def __init__(self, db: Database, product_url: str, keys: str = "single-") -> None:
+        """Spend through the service's own pool; every idempotency key starts with ``keys``."""
+        self._db = db
+        self._product_url = product_url
+        self._keys = keys
+        self._numbers = itertools.count(1)
+
+    async def spend(self, wallet: int, credits: int = 1) -> bool:
+        """Spend under a key of its own; False is a refusal."""
+        key = f"{self._keys}{next(self._numbers)}"
+        posting = recipes.spend(wallet, Credits.whole(credits), app_id=0, key=key)
+        for patient in (False, True):
+            async with self._db.transaction(patient=patient) as tx:
+                [answer] = await ledger.post(tx, now(), [posting], wait=patient)
+            if isinstance(answer, Answer):
+                return True
+            if answer.code != "wallet_busy":
+                break
+        return False
+
+    async def measure(self, wallets: Sequence[int], seconds: float) -> Slice:
+        """Spend from these wallets at full speed for a bounded time."""
+        return await closed_loop(self.spend, wallets, callers=self.callers, seconds=seconds)
+
+    async def faults(self, accepted: int) -> list[str]:
+        """Every acknowledged spend must be a transfer."""
+        return await asyncio.to_thread(missing, self._product_url, self._keys, accepted)
+
+
+class OursBatchWay:
+    """The posting function with 128 requests in a round trip: what the service does not do yet."""
+
+    name = f"Tallybook, batch of {BATCH}"
+    callers = BATCH * IN_FLIGHT
+    remark = f"the service does not do this yet; {IN_FLIGHT} in flight"
+
+    def __init__(self, db: Database, product_url: str) -> None:
+        """Spend through the service's own pool."""
+        self._db = db
+        self._product_url = product_url
+        self._numbers = itertools.count(1)
+
+    async def _post(self, wallets: Sequence[int]) -> list[Answer | BillingError]:
+        one = Credits.whole(1)
+        batch = [
+            recipes.spend(wallet, one, app_id=0, key=f"batch-{next(self._numbers)}") for wallet in wallets
+        ]
+        async with self._db.transaction(patient=True) as tx:
+            return await ledger.post(tx, now(), batch, wait=True)
+
+    async def measure(self, wallets: Sequence[int], seconds: float) -> Slice:
+        """Post batches of spends at full speed; a spend's latency is that of its batch."""
+        taken = Slice()
+        began = time.perf_counter_ns()
+        deadline = began + int(seconds * NANOSECONDS)
+
+        async def line(number: int) -> None:
+            pick = random.Random(number)
+            while (sent := time.perf_counter_ns()) < deadline:
+                answers = await self._post(pick.choices(wallets, k=BATCH))
+                accepted = sum(isinstance(answer, Answer) for answer in answers)
+                taken.add(sent, accepted, BATCH - accepted)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(IN_FLIGHT):
+                group.create_task(line(number))
+        taken.elapsed_ns = time.perf_counter_ns() - began
+        return taken
+
+    async def faults(self, accepted: int) -> list[str]:
+        """Every acknowledged spend must be a transfer."""
+        return await asyncio.to_thread(missing, self._product_url, "batch-", accepted)
