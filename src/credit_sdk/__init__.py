@@ -1,0 +1,30 @@
+"""The Python SDK of Tallybook: read, spend, hold and sell credits from an app.
+
+``CreditSDK`` has four calls and works over a PostgreSQL URL or over the API; ``Client`` and
+``AsyncClient`` are the typed clients of the whole native API. Amounts are credits as int, Decimal
+or str, never float; fields ending in ``_micro`` are micro-credits (1 credit = 1,000,000). Errors
+are in ``credit_sdk.errors``, one class for each code.
+"""
+
+from credit_sdk.clients import AsyncClient, Client
+from credit_sdk.errors import (
+    CreditError,
+    HoldUnsettledError,
+    InsufficientCreditsError,
+    ServiceUnreachableError,
+)
+from credit_sdk.metering import Job
+from credit_sdk.retries import RetryLimits
+from credit_sdk.sdk import CreditSDK
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "CreditError",
+    "CreditSDK",
+    "HoldUnsettledError",
+    "InsufficientCreditsError",
+    "Job",
+    "RetryLimits",
+    "ServiceUnreachableError",
+]

@@ -203,12 +203,13 @@ def _typed(given: Json) -> dict[str, str]:
     """Translate the command's words into the names of the form's inputs."""
     names = {"email": "email", "name": "billingName", "postal_code": "billingPostalCode"}
     typed = {form: str(given[word]) for word, form in names.items() if word in given}
+    number = str(given.get("card", "4242424242424242"))
     return {
         "billingName": "Test Buyer",
         "billingPostalCode": "12345",
-        "cardNumber": str(given.get("card", "4242424242424242")),
+        "cardNumber": number,
         "cardExpiry": str(given.get("expiry", "12 / 34")),
-        "cardCvc": str(given.get("cvc", "123")),
+        "cardCvc": str(given.get("cvc", "1234" if number.startswith("37") else "123")),
         "method": str(given.get("method", "card")),
     } | typed
 

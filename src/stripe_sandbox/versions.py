@@ -1,8 +1,9 @@
 """Answers in an older API version: what changed since, for the objects that the sandbox has.
 
-Bodies are kept in the pinned version and turned back on the way out. Source: comparison of the
+Bodies are kept in the pinned version and turned back on the way out. Fields that were only
+added since then stay: Stripe adds fields to all versions (docs.stripe.com/upgrades). Source: comparison of the
 response classes of the ``stripe`` packages that pin these versions (8.11.1 and 16.1.0), and the
-changelogs of the versions basil (2025-03-31) and dahlia (2026-03-25). Events are not turned
+changelogs of 2024-04-10, basil (2025-03-31) and dahlia (2026-03-25). Events are not turned
 back: their version belongs to the endpoint, not to the request.
 """
 
@@ -88,10 +89,17 @@ def _invoice_line(call: Call, body: Json) -> Json:
     }
 
 
+def _product(_call: Call, body: Json) -> Json:
+    """Until 2024-04-10, marketing features were called features."""
+    kept = {name: value for name, value in body.items() if name != "marketing_features"}
+    return kept | {"features": body["marketing_features"]}
+
+
 _TURNS: dict[str, Callable[[Call, Json], Json]] = {
     "charge": _payment,
     "checkout.session": _session,
     "invoice": _invoice,
     "line_item": _invoice_line,
     "payment_intent": _payment,
+    "product": _product,
 }

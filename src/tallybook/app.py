@@ -218,7 +218,11 @@ def supervised(installation: Installation) -> Iterator[None]:
 
 def _load_settings(**overrides: object) -> Settings:
     settings = load(**overrides)
-    telemetry.configure(level=settings.log_level, as_json=settings.log_format == "json")
+    telemetry.configure(
+        level=settings.log_level,
+        as_json=settings.log_format == "json",
+        stripe_debug=settings.stripe_debug,
+    )
     return settings
 
 

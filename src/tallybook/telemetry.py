@@ -25,8 +25,11 @@ def masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return event
 
 
-def configure(*, level: str, as_json: bool) -> None:
-    """Set up structlog and the standard library's logging to write the same lines to standard error."""
+def configure(*, level: str, as_json: bool, stripe_debug: bool = False) -> None:
+    """Set up structlog and the standard library's logging to write the same lines to standard error.
+
+    ``stripe_debug`` (document 001's STRIPE_DEBUG) adds a line for each call to Stripe and its answer.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -55,5 +58,5 @@ def configure(*, level: str, as_json: bool) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for noisy in ("httpx", "httpcore", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel("WARNING")
-    # The Stripe SDK logs request bodies at debug; STRIPE_DEBUG raises it to info, never further.
-    logging.getLogger("stripe").setLevel("WARNING")
+    # At info the SDK names calls and statuses; at debug it would log bodies, so it never goes further.
+    logging.getLogger("stripe").setLevel("INFO" if stripe_debug else "WARNING")

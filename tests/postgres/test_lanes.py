@@ -14,7 +14,7 @@ from databases import TestDatabase
 from tallybook.domain.errors import WalletBusyError
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.money import Credits
-from tallybook.postgres import pool
+from tallybook.postgres.pool import Database
 from tallybook.usecases import users, wallets
 from tallybook.usecases.context import Context
 
@@ -43,9 +43,7 @@ async def test_a_held_wallet_delays_nobody_else(ctx: Context, database: TestData
     stuck, free = await a_user(ctx, "stuck@example.com"), await a_user(ctx, "free@example.com")
 
     async def spend(user_id: int, number: int) -> object:
-        return await wallets.spend(
-            ctx, OPERATOR, user_id=user_id, credits=Credits.whole(1), key=f"k{number}"
-        )
+        return await wallets.spend(ctx, OPERATOR, user_id=user_id, credits=Credits.whole(1), key=f"k{number}")
 
     async with held_wallet(database, stuck):
         waiting = [asyncio.create_task(spend(stuck, number)) for number in range(60)]
@@ -61,11 +59,8 @@ async def test_a_held_wallet_delays_nobody_else(ctx: Context, database: TestData
     assert after.available_micro == (1000 - accepted) * 1_000_000
 
 
-async def test_a_wallet_that_stays_held_is_said_to_be_busy(
-    ctx: Context, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool, "PATIENT_LOCK_TIMEOUT_MS", 200)
-    brief = await pool.Database.connect(database.service_url)
+async def test_a_wallet_that_stays_held_is_said_to_be_busy(ctx: Context, database: TestDatabase) -> None:
+    brief = await Database.connect(database.service_url, patience_ms=200)
     user_id = await a_user(ctx, "stuck@example.com")
     try:
         async with held_wallet(database, user_id):

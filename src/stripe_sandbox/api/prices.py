@@ -14,6 +14,7 @@ from stripe_sandbox.shapes import catalog
 from stripe_sandbox.store import Where, field_is
 
 _LONGEST_LOOKUP = 200
+_MOST_LOOKUPS = 10
 _TAKES = ("active", "lookup_key", "metadata", "nickname", "tax_behavior", "transfer_lookup_key")
 
 
@@ -49,6 +50,9 @@ def create(call: Call) -> Json:
 def list_all(call: Call) -> Json:
     """List prices."""
     where: list[Where] = lists.matching(call, "active", "currency", "product", "type")
+    if len(call.params.get("lookup_keys", [])) > _MOST_LOOKUPS:
+        message = f"You may only pass up to {_MOST_LOOKUPS} lookup keys."
+        raise ApiError(message, param="lookup_keys")
     if "lookup_keys" in call.params:
         where.append(field_is("lookup_key", *call.params["lookup_keys"]))
     for name, value in call.params.get("recurring", {}).items():

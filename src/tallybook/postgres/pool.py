@@ -77,8 +77,14 @@ class Database:
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
-    async def connect(cls, url: str, *, connections: int = FAST_CONNECTIONS) -> Database:
-        """Connect as the service's role.
+    async def connect(
+        cls,
+        url: str,
+        *,
+        connections: int = FAST_CONNECTIONS,
+        patience_ms: int = PATIENT_LOCK_TIMEOUT_MS,
+    ) -> Database:
+        """Connect as the service's role; ``patience_ms`` is how long the patient lane waits for a lock.
 
         Raises:
             DatabaseUnavailableError: nothing answers there, or not to us.
@@ -98,7 +104,7 @@ class Database:
                 max_size=PATIENT_CONNECTIONS,
                 init=_prepare,
                 command_timeout=30,
-                server_settings={"lock_timeout": str(PATIENT_LOCK_TIMEOUT_MS)},
+                server_settings={"lock_timeout": str(patience_ms)},
             )
         return cls(fast, patient)
 

@@ -17,6 +17,7 @@ from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import (
+    Affordability,
     Answer,
     Fault,
     Hold,
@@ -30,24 +31,6 @@ from tallybook.domain.money import Credits
 from tallybook.postgres import audit, ledger
 from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Affordability:
-    """Whether a user can pay ``required`` now."""
-
-    available: Credits
-    required: Credits
-
-    @property
-    def sufficient(self) -> bool:
-        """Whether what is available covers what is required."""
-        return self.available.micro >= self.required.micro
-
-    @property
-    def shortfall(self) -> Credits:
-        """What is missing; zero when nothing is."""
-        return Credits(max(0, self.required.micro - self.available.micro))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from tallybook.domain.ids import LedgerId
+from tallybook.domain.money import Credits
 
 
 class Account(StrEnum):
@@ -106,6 +107,24 @@ class Wallet:
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affordability:
+    """Whether a user can pay ``required`` now."""
+
+    available: Credits
+    required: Credits
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether what is available covers what is required."""
+        return self.available.micro >= self.required.micro
+
+    @property
+    def shortfall(self) -> Credits:
+        """What is missing; zero when nothing is."""
+        return Credits(max(0, self.required.micro - self.available.micro))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,164 @@
+"""The SDK's exceptions: one class for each code of the service, and which class a code has.
+
+Every class is a ``CreditError``; a code that this version does not know is a plain ``CreditError``
+with that code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from credit_sdk.errors.base import (
+    CreditError,
+    HoldUnsettledError,
+    ServiceUnreachableError,
+    UnexpectedAnswerError,
+)
+from credit_sdk.errors.identity import (
+    AdminRequiredError,
+    ApiKeyExpiredError,
+    ApiKeyInvalidError,
+    ApiKeyRequiredError,
+    ApiKeyRevokedError,
+    AppNotFoundError,
+    AuthenticationRequiredError,
+    EmailInvalidError,
+    EmailTakenError,
+    InvalidCredentialsError,
+    PasswordUnfitError,
+    PermissionDeniedError,
+    RefreshTokenReusedError,
+    TokenExpiredError,
+    TokenForeignAppError,
+    TokenInvalidError,
+    TokenRevokedError,
+    UserInactiveError,
+    UserNotFoundError,
+)
+from credit_sdk.errors.ledger import (
+    AmountOutOfRangeError,
+    BalanceLimitError,
+    CaptureExceedsHoldError,
+    HoldNotFoundError,
+    HoldSettledError,
+    InsufficientCreditsError,
+    WalletBusyError,
+    WalletNotFoundError,
+)
+from credit_sdk.errors.payments import (
+    CatalogInvalidError,
+    CatalogNotPushedError,
+    CheckoutInFlightError,
+    CheckoutNotFoundError,
+    EventNotFoundError,
+    FulfilmentBusyError,
+    ModeMismatchError,
+    PaymentMethodUnsupportedError,
+    PriceNotFoundError,
+    StripeAccountMismatchError,
+    StripeNotConfiguredError,
+    StripeOutcomeSealedError,
+    StripeRefusedError,
+    StripeUnavailableError,
+    SubscriptionsNotAvailableError,
+    UrlNotAllowedError,
+    WebhookPayloadError,
+    WebhookSecretMissingError,
+    WebhookSignatureError,
+)
+from credit_sdk.errors.requests import (
+    DatabaseUnavailableError,
+    IdempotencyKeyMissingError,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    NotFoundError,
+    RequestTooLargeError,
+    SealError,
+    SettingsError,
+)
+
+OWN_CODES = frozenset(
+    kind.default_code
+    for kind in (CreditError, ServiceUnreachableError, UnexpectedAnswerError, HoldUnsettledError)
+)
+"""Codes that arise on this side of the wire."""
+
+BY_CODE: dict[str, type[CreditError]] = {kind.default_code: kind for kind in CreditError.__subclasses__()}
+"""The class of every code that the SDK knows."""
+
+
+def refusal(
+    code: str,
+    message: str | None = None,
+    *,
+    status: int | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> CreditError:
+    """The exception for a code, ready to be raised; facts as the service sent them."""
+    return BY_CODE.get(code, CreditError)(message, code=code, status=status, facts=facts)
+
+
+__all__ = [
+    "BY_CODE",
+    "OWN_CODES",
+    "AdminRequiredError",
+    "AmountOutOfRangeError",
+    "ApiKeyExpiredError",
+    "ApiKeyInvalidError",
+    "ApiKeyRequiredError",
+    "ApiKeyRevokedError",
+    "AppNotFoundError",
+    "AuthenticationRequiredError",
+    "BalanceLimitError",
+    "CaptureExceedsHoldError",
+    "CatalogInvalidError",
+    "CatalogNotPushedError",
+    "CheckoutInFlightError",
+    "CheckoutNotFoundError",
+    "CreditError",
+    "DatabaseUnavailableError",
+    "EmailInvalidError",
+    "EmailTakenError",
+    "EventNotFoundError",
+    "FulfilmentBusyError",
+    "HoldNotFoundError",
+    "HoldSettledError",
+    "HoldUnsettledError",
+    "IdempotencyKeyMissingError",
+    "IdempotencyKeyReusedError",
+    "InsufficientCreditsError",
+    "InvalidCredentialsError",
+    "InvalidRequestError",
+    "ModeMismatchError",
+    "NotFoundError",
+    "PasswordUnfitError",
+    "PaymentMethodUnsupportedError",
+    "PermissionDeniedError",
+    "PriceNotFoundError",
+    "RefreshTokenReusedError",
+    "RequestTooLargeError",
+    "SealError",
+    "ServiceUnreachableError",
+    "SettingsError",
+    "StripeAccountMismatchError",
+    "StripeNotConfiguredError",
+    "StripeOutcomeSealedError",
+    "StripeRefusedError",
+    "StripeUnavailableError",
+    "SubscriptionsNotAvailableError",
+    "TokenExpiredError",
+    "TokenForeignAppError",
+    "TokenInvalidError",
+    "TokenRevokedError",
+    "UnexpectedAnswerError",
+    "UrlNotAllowedError",
+    "UserInactiveError",
+    "UserNotFoundError",
+    "WalletBusyError",
+    "WalletNotFoundError",
+    "WebhookPayloadError",
+    "WebhookSecretMissingError",
+    "WebhookSignatureError",
+    "refusal",
+]

@@ -1,0 +1,53 @@
+"""Refusals of the ledger: nothing was booked."""
+
+from __future__ import annotations
+
+from credit_sdk.errors.base import CreditError
+
+
+class WalletNotFoundError(CreditError):
+    """There is no such wallet, or it is not the caller's."""
+
+    default_code = "wallet_not_found"
+
+
+class WalletBusyError(CreditError):
+    """Another transaction holds the wallet: repeat in a moment with the same key."""
+
+    default_code = "wallet_busy"
+
+
+class InsufficientCreditsError(CreditError):
+    """Not enough credits; the facts say how many are missing (``shortfall_micro``)."""
+
+    default_code = "insufficient_credits"
+
+
+class AmountOutOfRangeError(CreditError):
+    """An amount is above zero, at most a billion credits, with at most six decimals."""
+
+    default_code = "amount_out_of_range"
+
+
+class BalanceLimitError(CreditError):
+    """The wallet would hold more than a wallet may."""
+
+    default_code = "balance_limit"
+
+
+class HoldNotFoundError(CreditError):
+    """There is no such hold, or it is another app's."""
+
+    default_code = "hold_not_found"
+
+
+class HoldSettledError(CreditError):
+    """The hold is settled already: captured in full, released or expired."""
+
+    default_code = "hold_settled"
+
+
+class CaptureExceedsHoldError(CreditError):
+    """The capture is larger than what is left of the hold."""
+
+    default_code = "capture_exceeds_hold"

@@ -1,0 +1,119 @@
+"""Refusals about the catalogue, checkouts and Stripe."""
+
+from __future__ import annotations
+
+from credit_sdk.errors.base import CreditError
+
+
+class CatalogInvalidError(CreditError):
+    """The service's catalogue file is not valid."""
+
+    default_code = "catalog_invalid"
+
+
+class PriceNotFoundError(CreditError):
+    """There is no such price in the catalogue."""
+
+    default_code = "price_not_found"
+
+
+class ModeMismatchError(CreditError):
+    """The price cannot be bought in this mode."""
+
+    default_code = "mode_mismatch"
+
+
+class PaymentMethodUnsupportedError(CreditError):
+    """The payment method is not supported."""
+
+    default_code = "payment_method_unsupported"
+
+
+class UrlNotAllowedError(CreditError):
+    """The return URL is not http(s), or not on an allowed domain."""
+
+    default_code = "url_not_allowed"
+
+
+class CheckoutNotFoundError(CreditError):
+    """There is no such checkout, or it is not the caller's."""
+
+    default_code = "checkout_not_found"
+
+
+class CheckoutInFlightError(CreditError):
+    """The same checkout is being opened: repeat in a moment with the same key."""
+
+    default_code = "checkout_in_flight"
+
+
+class StripeNotConfiguredError(CreditError):
+    """The service has no Stripe key."""
+
+    default_code = "stripe_not_configured"
+
+
+class StripeUnavailableError(CreditError):
+    """Stripe cannot be reached: repeat in a moment with the same key."""
+
+    default_code = "stripe_unavailable"
+
+
+class StripeRefusedError(CreditError):
+    """Stripe refused the request."""
+
+    default_code = "stripe_refused"
+
+
+class WebhookSecretMissingError(CreditError):
+    """The service has no webhook signing secret."""
+
+    default_code = "webhook_secret_missing"
+
+
+class WebhookSignatureError(CreditError):
+    """The webhook's signature is wrong."""
+
+    default_code = "webhook_signature_invalid"
+
+
+class WebhookPayloadError(CreditError):
+    """The webhook's payload cannot be read."""
+
+    default_code = "webhook_payload_invalid"
+
+
+class EventNotFoundError(CreditError):
+    """There is no such event in the inbox."""
+
+    default_code = "event_not_found"
+
+
+class StripeOutcomeSealedError(CreditError):
+    """Stripe had a fault and remembers it: repeat, and the service makes a new attempt."""
+
+    default_code = "stripe_outcome_sealed"
+
+
+class StripeAccountMismatchError(CreditError):
+    """The service's database belongs to another Stripe account or mode."""
+
+    default_code = "stripe_account_mismatch"
+
+
+class CatalogNotPushedError(CreditError):
+    """The product has no Stripe price yet: an operator pushes the catalogue."""
+
+    default_code = "catalog_not_pushed"
+
+
+class SubscriptionsNotAvailableError(CreditError):
+    """Plans cannot be bought yet: buy a pack or a package."""
+
+    default_code = "subscriptions_not_available"
+
+
+class FulfilmentBusyError(CreditError):
+    """The customer's payments are being settled: repeat in a moment."""
+
+    default_code = "fulfilment_busy"

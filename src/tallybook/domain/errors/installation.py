@@ -1,0 +1,23 @@
+"""Refusals about the installation: settings and database."""
+
+from __future__ import annotations
+
+from tallybook.domain.errors.base import BillingError
+
+
+class SealError(BillingError):
+    """A sealed value cannot be opened: TALLYBOOK_SECRET_KEY is not the one it was sealed under, or it was altered."""
+
+    code = "seal_broken"
+
+
+class SettingsError(BillingError):
+    """A setting is missing or wrong."""
+
+    code = "settings_invalid"
+
+
+class DatabaseUnavailableError(BillingError):
+    """The database cannot be reached: try again in a moment with the same key."""
+
+    code = "database_unavailable"

@@ -1,0 +1,119 @@
+"""Refusals about the catalogue, checkouts, webhooks and Stripe."""
+
+from __future__ import annotations
+
+from tallybook.domain.errors.base import BillingError
+
+
+class CatalogError(BillingError):
+    """The catalogue file is not valid."""
+
+    code = "catalog_invalid"
+
+
+class PriceNotFoundError(BillingError):
+    """There is no such price in the catalogue."""
+
+    code = "price_not_found"
+
+
+class ModeMismatchError(BillingError):
+    """This price cannot be bought in this mode: payment is for packs and packages, subscription for plans."""
+
+    code = "mode_mismatch"
+
+
+class PaymentMethodUnsupportedError(BillingError):
+    """Only payment_method "stripe" is supported."""
+
+    code = "payment_method_unsupported"
+
+
+class UrlNotAllowedError(BillingError):
+    """The return URL must be http(s) and on an allowed domain."""
+
+    code = "url_not_allowed"
+
+
+class CheckoutNotFoundError(BillingError):
+    """There is no such checkout, or it is not yours."""
+
+    code = "checkout_not_found"
+
+
+class CheckoutInFlightError(BillingError):
+    """The same checkout is being opened right now: try again in a moment with the same key."""
+
+    code = "checkout_in_flight"
+
+
+class StripeNotConfiguredError(BillingError):
+    """Stripe is not configured: set STRIPE_SECRET_KEY (tallybook doctor explains)."""
+
+    code = "stripe_not_configured"
+
+
+class StripeUnavailableError(BillingError):
+    """Stripe cannot be reached or asks to slow down: try again in a moment with the same key."""
+
+    code = "stripe_unavailable"
+
+
+class StripeOutcomeSealedError(BillingError):
+    """Stripe had a fault and stored it under our key: try again, a new attempt is made."""
+
+    code = "stripe_outcome_sealed"
+
+
+class StripeAccountMismatchError(BillingError):
+    """This database belongs to another Stripe account or mode: use another database, or the old key."""
+
+    code = "stripe_account_mismatch"
+
+
+class CatalogNotPushedError(BillingError):
+    """This product has no Stripe price yet: run tallybook catalog push."""
+
+    code = "catalog_not_pushed"
+
+
+class SubscriptionsNotAvailableError(BillingError):
+    """Plans cannot be bought yet: buy a pack or a package with mode payment."""
+
+    code = "subscriptions_not_available"
+
+
+class FulfilmentBusyError(BillingError):
+    """This customer's payments are being settled right now: try again in a moment."""
+
+    code = "fulfilment_busy"
+
+
+class StripeRefusedError(BillingError):
+    """Stripe refused the request."""
+
+    code = "stripe_refused"
+
+
+class WebhookSecretMissingError(BillingError):
+    """No webhook signing secret is set: set STRIPE_WEBHOOK_SECRET, or nothing can be believed."""
+
+    code = "webhook_secret_missing"
+
+
+class WebhookSignatureError(BillingError):
+    """Invalid signature"""
+
+    code = "webhook_signature_invalid"
+
+
+class WebhookPayloadError(BillingError):
+    """Invalid payload"""
+
+    code = "webhook_payload_invalid"
+
+
+class EventNotFoundError(BillingError):
+    """There is no such event in the inbox."""
+
+    code = "event_not_found"
