@@ -146,7 +146,8 @@ class Courier:
         }
         try:
             answer = await http.post(endpoint["url"], content=payload, headers=headers)
-        except httpx.HTTPError as problem:
+        except (httpx.HTTPError, AttributeError) as problem:
+            # The library's own fault (anyio): a receiver killed while the connection is made is an AttributeError.
             return None, type(problem).__name__
         return answer.status_code, ""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tallybook import telemetry
 from tallybook.api import server
@@ -23,8 +24,9 @@ from tallybook.cli.main import run_command_line
 from tallybook.cli.roof import Roof
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.clock import Clock
+from tallybook.domain.errors import DatabaseUnavailableError
 from tallybook.postgres import migrating
-from tallybook.postgres.embedded import EmbeddedPostgres
+from tallybook.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tallybook.postgres.pool import Database
 from tallybook.postgres.provisioning import Login, admit, provision
 from tallybook.security.sealing import Sealer
@@ -58,8 +60,14 @@ class Installation:
     embedded: EmbeddedPostgres | None
 
 
-def install(settings: Settings, *, migrate: bool = True) -> Installation:
-    """Start the embedded PostgreSQL unless ``DATABASE_URL`` names another, and migrate it."""
+def install(settings: Settings, *, patience_seconds: float = 0) -> Installation:
+    """Start the embedded PostgreSQL unless ``DATABASE_URL`` names another, and migrate it.
+
+    ``patience_seconds`` is how long to wait for a database that does not answer yet, as after a crash.
+
+    Raises:
+        DatabaseUnavailableError: it did not come up in time; says why.
+    """
     if settings.database_url is not None:
         service_url = settings.database_url.get_secret_value()
         owner = settings.migration_database_url or settings.database_url
@@ -72,9 +80,16 @@ def install(settings: Settings, *, migrate: bool = True) -> Installation:
         )
     else:
         found = _install_embedded(settings)
-    if migrate:
-        migrating.migrate(found.owner_url)
-        admit(found.owner_url, urlsplit(found.service_url).username or "")
+    waiting = Retrying(
+        retry=retry_if_exception_type(DatabaseUnavailableError),
+        stop=stop_after_delay(patience_seconds),
+        wait=wait_fixed(0.5),
+        reraise=True,
+    )
+    for attempt in waiting:
+        with attempt:
+            migrating.migrate(found.owner_url)
+            admit(found.owner_url, urlsplit(found.service_url).username or "")
     return found
 
 
@@ -83,7 +98,10 @@ def _install_embedded(settings: Settings) -> Installation:
     home.mkdir(parents=True, exist_ok=True)
     kept = _kept_secrets(home / "secrets.json")
     postgres = EmbeddedPostgres(home / "postgres", port=settings.postgres_port)
-    postgres.start()
+    try:
+        postgres.start()
+    except EmbeddedPostgresError as problem:
+        raise DatabaseUnavailableError(str(problem)) from problem
     owner = Login(OWNER_ROLE, kept["owner_password"])
     service = Login(SERVICE_ROLE, kept["service_password"])
     superuser_url = postgres.superuser_url()
@@ -193,9 +211,9 @@ def make_api(
 
 
 @contextmanager
-def installed(settings: Settings) -> Iterator[Installation]:
+def installed(settings: Settings, *, patience_seconds: float = 0) -> Iterator[Installation]:
     """An installation for one command: an embedded server that this command started stops with it."""
-    found = install(settings)
+    found = install(settings, patience_seconds=patience_seconds)
     try:
         yield found
     finally:

@@ -18,6 +18,8 @@ from tallybook.usecases.context import Context
 from tallybook.worker.main import run_worker
 
 GRACEFUL_SECONDS = 15
+# A server that was killed replays its log first; servers that start together with us take a moment.
+START_PATIENCE_SECONDS = 60
 app = typer.Typer(
     help="Tallybook: credits, Stripe payments and books that always tie.",
     no_args_is_help=True,
@@ -54,7 +56,10 @@ def serve(
     signal.signal(signal.SIGTERM, _leave)
     try:
         settings = roof.load_settings()
-        with roof.installed(settings) as installation, roof.supervised(installation):
+        with (
+            roof.installed(settings, patience_seconds=START_PATIENCE_SECONDS) as installation,
+            roof.supervised(installation),
+        ):
             api = roof.make_api(settings, installation, worker=worker)
             uvicorn.run(
                 api,
@@ -82,7 +87,7 @@ def work(context: typer.Context) -> None:
         await run_worker(ctx, stop)
 
     with contextlib.suppress(KeyboardInterrupt):
-        run(context, working)
+        run(context, working, patience_seconds=START_PATIENCE_SECONDS)
 
 
 @app.command("migrate")

@@ -33,7 +33,7 @@ class Roof:
     """What the roof offers to commands."""
 
     load_settings: Callable[..., Settings]
-    installed: Callable[[Settings], AbstractContextManager[Any]]
+    installed: Callable[..., AbstractContextManager[Any]]
     open_context: Callable[[Settings, Any], AbstractAsyncContextManager[Context]]
     make_api: Callable[..., Any]
     supervised: Callable[[Any], AbstractContextManager[None]]
@@ -46,8 +46,16 @@ def roof_of(typer_context: typer.Context) -> Roof:
     return found
 
 
-def run(typer_context: typer.Context, work: Callable[[Context], Awaitable[T]]) -> T:
-    """Do the work of a command with a context; a refusal ends the program with its sentence."""
+def run(
+    typer_context: typer.Context,
+    work: Callable[[Context], Awaitable[T]],
+    *,
+    patience_seconds: float = 0,
+) -> T:
+    """Do the work of a command with a context; a refusal ends the program with its sentence.
+
+    ``patience_seconds`` is how long to wait for a database that does not answer yet.
+    """
     roof = roof_of(typer_context)
 
     async def doing(settings: Settings, installation: Any) -> T:
@@ -56,7 +64,7 @@ def run(typer_context: typer.Context, work: Callable[[Context], Awaitable[T]]) -
 
     try:
         settings = roof.load_settings()
-        with roof.installed(settings) as installation:
+        with roof.installed(settings, patience_seconds=patience_seconds) as installation:
             return asyncio.run(doing(settings, installation))
     except BillingError as refusal:
         refuse(refusal)

@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit
 import psycopg
 from psycopg import sql
 
+from tallybook.domain.errors import DatabaseUnavailableError
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -51,8 +53,12 @@ def provision(superuser_url: str, *, database: str, owner: Login, service: Login
 
 def admit(owner_url: str, service_role: str) -> None:
     """Give the service's role its rights, after a migration; nothing to do when it owns the schema itself."""
-    with psycopg.connect(owner_url, autocommit=True) as connection:
-        row = connection.execute("SELECT current_user").fetchone()
-        assert row is not None
-        if row[0] != service_role:
-            connection.execute(sql.SQL("GRANT tallybook_runtime TO {}").format(sql.Identifier(service_role)))
+    try:
+        with psycopg.connect(owner_url, autocommit=True) as connection:
+            row = connection.execute("SELECT current_user").fetchone()
+            assert row is not None
+            if row[0] != service_role:
+                role = sql.Identifier(service_role)
+                connection.execute(sql.SQL("GRANT tallybook_runtime TO {}").format(role))
+    except psycopg.OperationalError as failure:
+        raise DatabaseUnavailableError from failure
