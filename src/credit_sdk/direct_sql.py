@@ -1,6 +1,6 @@
 """Credits over direct SQL: the views that an app's login role sees, and nothing else of the database.
 
-An INSERT into ``credits_transactions`` is a request to the ledger, so it cannot overspend. This is
+``change_credits`` is a request to the ledger, so it cannot overspend, and its refusals are stored. This is
 the only module that imports psycopg, and it is loaded only when a PostgreSQL URL is used.
 """
 
@@ -34,10 +34,12 @@ T = TypeVar("T")
 _BALANCE: LiteralString = """
     SELECT may('read_credits') AS allowed, (SELECT credits FROM users WHERE id = %(user_id)s)
 """
-_INSERT: LiteralString = """
-    INSERT INTO credits_transactions
-        (user_id, amount, description, transaction_type, metadata, idempotency_key)
-    VALUES (%(user_id)s, %(amount)s, %(description)s, %(type)s, %(metadata)s::jsonb, %(key)s)
+# Not an INSERT: that would roll a refusal back, and an attempt that was delayed could book after its retry was refused.
+_CHANGE: LiteralString = """
+    SELECT code, facts FROM change_credits(
+        %(user_id)s::bigint, %(amount)s::numeric, %(description)s::text, %(type)s::text, %(metadata)s::jsonb,
+        %(key)s::text
+    )
 """
 # The SQLSTATEs of the views, each with the code it has where the message names none.
 _CODES = {
@@ -175,7 +177,7 @@ class DirectSql:
         Raises:
             InsufficientCreditsError: not enough; nothing was taken.
         """
-        self._insert(user_id, -micro, "service", note, key)
+        self._change(user_id, -micro, "service", note, key)
 
     def grant(self, user_id: int, micro: int, note: Mapping[str, Any], key: str) -> None:
         """Add micro-credits to a user's wallet.
@@ -183,9 +185,9 @@ class DirectSql:
         Raises:
             PermissionDeniedError: the app lacks ``grant_credits``.
         """
-        self._insert(user_id, micro, "credit_addition", note, key)
+        self._change(user_id, micro, "credit_addition", note, key)
 
-    def _insert(self, user_id: int, micro: int, kind: str, note: Mapping[str, Any], key: str) -> None:
+    def _change(self, user_id: int, micro: int, kind: str, note: Mapping[str, Any], key: str) -> None:
         metadata = note.get("metadata")
         values = {
             "user_id": user_id,
@@ -196,10 +198,16 @@ class DirectSql:
             "key": key,
         }
 
-        def insert(connection: psycopg.Connection) -> None:
-            connection.execute(_INSERT, values)
+        def change(connection: psycopg.Connection) -> tuple[str, dict[str, Any] | None]:
+            row = connection.execute(_CHANGE, values).fetchone()
+            assert row is not None
+            return row[0], row[1]
 
-        self._run(insert, key)
+        code, facts = self._run(change, key)
+        if code != "ok":
+            found = refusal(code, facts=facts or {})
+            found.idempotency_key = key
+            raise found
 
     def close(self) -> None:
         """Close the connections of this process; the next call opens new ones."""

@@ -30,8 +30,12 @@ def parse(raw: bytes) -> Any:
             be stored.
     """
     try:
+        # UTF-8 and nothing else (RFC 8259 section 8.1); left to itself the parser guesses UTF-16 and UTF-32 too.
         value = json.loads(
-            raw, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_named_once
+            raw.decode("utf-8-sig"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_named_once,
         )
     except (ValueError, RecursionError) as problem:
         raise InvalidRequestError(f"The body is not valid JSON: {_speakable(problem)}") from None

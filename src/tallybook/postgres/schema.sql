@@ -86,15 +86,18 @@ $$;
 
 COMMENT ON FUNCTION apps.app_id() IS 'The app whose login role this connection uses; null for others and for disabled apps.';
 
-CREATE FUNCTION apps.insert_transaction() RETURNS trigger
+CREATE FUNCTION apps.change_credits(user_id bigint, amount numeric, description text DEFAULT NULL::text, transaction_type text DEFAULT NULL::text, metadata jsonb DEFAULT NULL::jsonb, idempotency_key text DEFAULT NULL::text, OUT code text, OUT facts jsonb, OUT id bigint, OUT created_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
+#variable_conflict use_column
 DECLARE
-    v_micro  numeric := new.amount * 1000000;
-    v_app    integer := apps.app_id();
-    v_wallet bigint;
-    v_answer posting_answer;
+    p_user_id  bigint := $1;
+    v_micro    numeric := $2 * 1000000;
+    v_metadata jsonb := $5;
+    v_app      integer := apps.app_id();
+    v_wallet   bigint;
+    v_answer   posting_answer;
 BEGIN
     IF v_app IS NULL OR NOT apps.may(CASE WHEN v_micro < 0 THEN 'consume_credits' ELSE 'grant_credits' END)
     THEN
@@ -103,35 +106,60 @@ BEGIN
         USING ERRCODE = 'TB403', HINT = 'Ask an admin for the permission consume_credits (grant_credits to add).';
     END IF;
     IF v_micro IS NULL OR v_micro = 0 OR v_micro <> trunc(v_micro) OR abs(v_micro) > 1000000000000000 THEN
-        RAISE EXCEPTION 'amount_out_of_range: % credits', coalesce(new.amount::text, 'null')
+        RAISE EXCEPTION 'amount_out_of_range: % credits', coalesce(($2)::text, 'null')
         USING ERRCODE = 'TB422', HINT = 'An amount is not zero, has at most six decimals and is below a billion.';
     END IF;
-    IF NOT EXISTS (SELECT 1 FROM users WHERE users.user_id = new.user_id) THEN
-        RAISE EXCEPTION 'user_not_found: %', coalesce(new.user_id::text, 'null') USING ERRCODE = 'TB404';
+    IF NOT EXISTS (SELECT 1 FROM users WHERE users.user_id = p_user_id) THEN
+        RAISE EXCEPTION 'user_not_found: %', coalesce(p_user_id::text, 'null') USING ERRCODE = 'TB404';
     END IF;
-    IF EXISTS (SELECT 1 FROM users WHERE users.user_id = new.user_id AND NOT users.is_active) THEN
-        RAISE EXCEPTION 'user_inactive: %', new.user_id USING ERRCODE = 'TB403';
+    IF EXISTS (SELECT 1 FROM users WHERE users.user_id = p_user_id AND NOT users.is_active) THEN
+        RAISE EXCEPTION 'user_inactive: %', p_user_id USING ERRCODE = 'TB403';
     END IF;
-    v_wallet := open_wallet_v1(clock_timestamp(), new.user_id, NULL);
+    v_wallet := open_wallet_v1(clock_timestamp(), p_user_id, NULL);
     SELECT p.* INTO STRICT v_answer FROM post_v1(clock_timestamp(), true, jsonb_build_array(
         jsonb_strip_nulls(jsonb_build_object(
             'ord', 1, 'op', CASE WHEN v_micro < 0 THEN 'spend' ELSE 'grant' END,
             'wallet_id', v_wallet, 'app_id', v_app, 'amount_micro', abs(v_micro)::bigint,
             'house', CASE WHEN v_micro < 0 THEN 'usage' ELSE 'adjustments' END,
             'source', CASE WHEN v_micro > 0 THEN 'adjustment' END,
-            'key', new.idempotency_key, 'description', new.description, 'metadata', new.metadata,
-            'service', new.transaction_type
-        ))
+            'key', $6, 'description', $3, 'service', $4
+        )) || CASE WHEN v_metadata IS NULL THEN '{}' ELSE jsonb_build_object('metadata', v_metadata) END
     )) AS p;
-    IF v_answer.code <> 'ok' THEN
-        RAISE EXCEPTION '%: %', v_answer.code, v_answer.facts
-        USING ERRCODE = CASE v_answer.code
-            WHEN 'insufficient_credits' THEN 'TB402' WHEN 'idempotency_key_reused' THEN 'TB422' ELSE 'TB409' END,
-            DETAIL = coalesce(v_answer.facts, '{}')::text;
+    IF v_micro > 0 AND v_answer.code = 'ok' AND NOT v_answer.replayed THEN
+        INSERT INTO audit_log (at, actor_kind, actor_id, action, subject_kind, subject_id, after)
+        SELECT v_answer.created_at, 'app', a.public_id, 'credits.granted', 'wallet', v_wallet::text,
+            jsonb_build_object(
+                'transfer', format('trf_%s_%s', v_wallet, v_answer.version), 'amount_micro', v_answer.amount_micro
+            )
+        FROM apps AS a WHERE a.app_id = v_app;
     END IF;
-    new.id := v_answer.wallet_id * 1000000000 + v_answer.version;
+    code := v_answer.code;
+    facts := v_answer.facts;
+    id := CASE WHEN v_answer.code = 'ok' THEN v_answer.wallet_id * 1000000000 + v_answer.version END;
+    created_at := v_answer.created_at;
+END $_$;
+
+COMMENT ON FUNCTION apps.change_credits(user_id bigint, amount numeric, description text, transaction_type text, metadata jsonb, idempotency_key text, OUT code text, OUT facts jsonb, OUT id bigint, OUT created_at timestamp with time zone) IS 'Spend (a negative amount) or grant (a positive one). Unlike an INSERT, a refusal comes back as a code and is stored under the key.';
+
+CREATE FUNCTION apps.insert_transaction() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_done record;
+BEGIN
+    v_done := apps.change_credits(
+        new.user_id, new.amount, new.description, new.transaction_type, new.metadata, new.idempotency_key
+    );
+    IF v_done.code <> 'ok' THEN
+        RAISE EXCEPTION '%: %', v_done.code, v_done.facts
+        USING ERRCODE = CASE v_done.code
+            WHEN 'insufficient_credits' THEN 'TB402' WHEN 'idempotency_key_reused' THEN 'TB422' ELSE 'TB409' END,
+            DETAIL = coalesce(v_done.facts, '{}')::text;
+    END IF;
+    new.id := v_done.id;
     new.transaction_type := coalesce(new.transaction_type, 'service');
-    new.created_at := v_answer.created_at;
+    new.created_at := v_done.created_at;
     RETURN new;
 END $$;
 
@@ -1570,6 +1598,9 @@ GRANT USAGE ON SCHEMA tallybook TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION apps.app_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION apps.app_id() TO tallybook_apps;
+
+REVOKE ALL ON FUNCTION apps.change_credits(user_id bigint, amount numeric, description text, transaction_type text, metadata jsonb, idempotency_key text, OUT code text, OUT facts jsonb, OUT id bigint, OUT created_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION apps.change_credits(user_id bigint, amount numeric, description text, transaction_type text, metadata jsonb, idempotency_key text, OUT code text, OUT facts jsonb, OUT id bigint, OUT created_at timestamp with time zone) TO tallybook_apps;
 
 REVOKE ALL ON FUNCTION apps.insert_transaction() FROM PUBLIC;
 
