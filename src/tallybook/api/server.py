@@ -19,7 +19,17 @@ from tallybook.api.families import credits, cross_app, envelopes, financial, str
 from tallybook.api.limits import BodyLimit
 from tallybook.api.problems import native
 from tallybook.api.requests import RequestLog
-from tallybook.api.v1 import apps, checkouts, holds, jwks, products, sessions, transfers, users
+from tallybook.api.v1 import (
+    apps,
+    checkouts,
+    holds,
+    jwks,
+    organisations,
+    products,
+    sessions,
+    transfers,
+    users,
+)
 from tallybook.api.v1 import wallets as v1_wallets
 from tallybook.domain.errors import BillingError, InvalidRequestError, NotFoundError
 from tallybook.usecases.context import Context
@@ -28,6 +38,7 @@ NATIVE = (
     users.router,
     sessions.router,
     apps.router,
+    organisations.router,
     v1_wallets.router,
     transfers.router,
     holds.router,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from tallybook.cli import apps, catalog, credits, demo, doctor, events, ledger, users
+from tallybook.cli import apps, catalog, credits, demo, doctor, events, ledger, organisations, users
 from tallybook.cli.output import console
 from tallybook.cli.roof import Roof, refuse, roof_of, run
 from tallybook.domain.errors import BillingError
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 for name, noun in (
     ("users", users),
+    ("organisations", organisations),
     ("apps", apps),
     ("credits", credits),
     ("catalog", catalog),
