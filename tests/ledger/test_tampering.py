@@ -10,6 +10,7 @@ import pytest_asyncio
 from databases import TestDatabase
 from ledger.books import Books
 
+from tallybook.domain.errors import InsufficientCreditsError
 from tallybook.domain.ledger.requests import Note
 from tallybook.postgres import ledger
 
@@ -25,6 +26,8 @@ async def books(database: TestDatabase) -> AsyncIterator[Books]:
         assert held.hold is not None
         await opened.capture(held.hold, 5, key="c", final=False)
         await opened.spend(other, 7, key="s", note=Note(description="print", metadata={"pages": 2}))
+        with pytest.raises(InsufficientCreditsError):
+            await opened.spend(wallet, 5000, key="refused")
         yield opened
 
 
@@ -101,10 +104,16 @@ def test_even_the_owner_may_not_edit_history(
             "transfer_lots",
         ),
         ("DELETE FROM tallybook.lots WHERE wallet_id = 2", "lot_row"),
+        ("UPDATE tallybook.lots SET price_minor = 1 WHERE wallet_id = 1", "lot_terms"),
+        ("UPDATE tallybook.lots SET expires_at = '2030-01-01' WHERE wallet_id = 2", "lot_terms"),
+        ("UPDATE tallybook.holds SET app_id = 9 WHERE wallet_id = 1", "hold_terms"),
+        ("UPDATE tallybook.holds SET expires_at = '2030-01-01' WHERE wallet_id = 1", "hold_terms"),
+        ("UPDATE tallybook.refusals SET code = 'balance_limit' WHERE wallet_id = 1", "refusal"),
+        ("UPDATE tallybook.wallets SET owner_user_id = 99 WHERE wallet_id = 2", "chain"),
         ("UPDATE tallybook.notes SET description = 'another job' WHERE wallet_id = 1", "note"),
         (
             """INSERT INTO tallybook.refusals SELECT wallet_id, app_id, key, terms, 'insufficient_credits', '{}', 1,
-            created_at FROM tallybook.transfers WHERE wallet_id = 2 AND key = 's'""",
+            created_at, digest FROM tallybook.transfers WHERE wallet_id = 2 AND key = 's'""",
             "answered_twice",
         ),
     ],

@@ -182,6 +182,7 @@ def _hold(row: Row) -> Hold:
     return Hold(
         id=LedgerId(row["wallet_id"], row["version"]),
         app_id=row["app_id"],
+        session_user_id=row["session_user_id"],
         placed_micro=row["placed_micro"],
         captured_micro=row["captured_micro"],
         released_micro=row["released_micro"],

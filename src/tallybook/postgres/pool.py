@@ -33,7 +33,7 @@ ACQUIRE_TIMEOUT_SECONDS = 10
 class Transaction:
     """A transaction (or a snapshot): runs named statements. Only ``Database`` makes them."""
 
-    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Row]) -> None:
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Row] | asyncpg.Connection[Row]) -> None:
         """Run on this connection."""
         self._connection = connection
 
@@ -61,6 +61,19 @@ def _ordered(statement: Statement, values: dict[str, Any]) -> Sequence[Any]:
     return [values[name] for name in statement.parameters]
 
 
+def _limits(lock_timeout_ms: int) -> dict[str, str]:
+    """What the server does when this process freezes or its machine is lost in the middle of a transaction."""
+    return {
+        "lock_timeout": str(lock_timeout_ms),
+        # Longer than a call to Stripe with its retries, which the catalogue's push makes under its lock.
+        "idle_in_transaction_session_timeout": "90s",
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+        "application_name": "tallybook",
+    }
+
+
 async def _prepare(connection: asyncpg.Connection[Row]) -> None:
     await connection.set_type_codec(
         "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog", format="text"
@@ -70,8 +83,9 @@ async def _prepare(connection: asyncpg.Connection[Row]) -> None:
 class Database:
     """The service's connections; open with ``connect``, close with ``close``."""
 
-    def __init__(self, fast: asyncpg.Pool[Row], patient: asyncpg.Pool[Row]) -> None:
+    def __init__(self, url: str, fast: asyncpg.Pool[Row], patient: asyncpg.Pool[Row]) -> None:
         """Use ``connect`` instead."""
+        self._url = url
         self._fast = fast
         self._patient = patient
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -96,7 +110,7 @@ class Database:
                 max_size=connections,
                 init=_prepare,
                 command_timeout=30,
-                server_settings={"lock_timeout": str(FAST_LOCK_TIMEOUT_MS)},
+                server_settings=_limits(FAST_LOCK_TIMEOUT_MS),
             )
             patient = await asyncpg.create_pool(
                 url,
@@ -104,9 +118,9 @@ class Database:
                 max_size=PATIENT_CONNECTIONS,
                 init=_prepare,
                 command_timeout=30,
-                server_settings={"lock_timeout": str(patience_ms)},
+                server_settings=_limits(patience_ms),
             )
-        return cls(fast, patient)
+        return cls(url, fast, patient)
 
     async def close(self) -> None:
         """Give the connections back; waits for running statements."""
@@ -125,6 +139,18 @@ class Database:
         with translated():
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection, connection.transaction():
                 yield Transaction(connection)
+
+    @asynccontextmanager
+    async def unhurried_snapshot(self) -> AsyncIterator[Transaction]:
+        """A snapshot on a connection of its own and without a time limit, for reads of the whole ledger."""
+        with translated():
+            connection = await asyncpg.connect(self._url)
+            try:
+                await _prepare(connection)
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    yield Transaction(connection)
+            finally:
+                await connection.close()
 
     @asynccontextmanager
     async def turn(self, wallet_id: int) -> AsyncIterator[None]:

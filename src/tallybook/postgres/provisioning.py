@@ -27,6 +27,8 @@ class Login:
 def provision(superuser_url: str, *, database: str, owner: Login, service: Login) -> None:
     """Create the two roles and the database; what exists already is kept, its passwords set anew."""
     with psycopg.connect(superuser_url, autocommit=True) as connection:
+        # Two services that start at once must not make the same role at once.
+        connection.execute("SELECT pg_advisory_lock(7426354)")
         for login, extra in ((owner, "CREATEROLE"), (service, "NOCREATEROLE")):
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [login.role]).fetchone()
             verb = "ALTER" if known else "CREATE"
@@ -48,6 +50,13 @@ def provision(superuser_url: str, *, database: str, owner: Login, service: Login
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(
                     sql.Identifier(database), sql.Identifier(owner.role)
                 )
+            )
+        name = sql.Identifier(database)
+        # Roles belong to the whole server: those of another database there have no business in this one.
+        connection.execute(sql.SQL("REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC").format(name))
+        for login in (owner, service):
+            connection.execute(
+                sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, sql.Identifier(login.role))
             )
 
 

@@ -60,6 +60,7 @@ CREATE TYPE tallybook.posting_request AS (
 	key text,
 	house tallybook.account,
 	hold_version bigint,
+	session_user_id bigint,
 	final boolean,
 	lifetime_seconds integer,
 	on_expiry text,
@@ -177,16 +178,6 @@ $$;
 
 COMMENT ON FUNCTION apps.may(p_permission text) IS 'Whether the app of this connection holds a permission.';
 
-CREATE FUNCTION apps.refuse_change() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-    RAISE EXCEPTION '% of % refused: it follows from the ledger', TG_OP, TG_TABLE_NAME
-    USING ERRCODE = 'TB403', HINT = 'INSERT INTO credits_transactions with a positive or a negative amount instead.';
-END $$;
-
-COMMENT ON FUNCTION apps.refuse_change() IS 'Says why a balance or a transaction cannot be edited, and what to do instead.';
-
 CREATE FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) RETURNS SETOF tallybook.posting_answer
     LANGUAGE sql STABLE
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -232,6 +223,7 @@ CREATE TABLE tallybook.transfers (
     hold_version bigint,
     lot_version bigint,
     note_digest bytea,
+    detail_digest bytea,
     created_at timestamp with time zone NOT NULL,
     digest bytea NOT NULL,
     CONSTRAINT transfers_amount_micro_check CHECK ((amount_micro > 0)),
@@ -240,13 +232,15 @@ CREATE TABLE tallybook.transfers (
     CONSTRAINT transfers_check1 CHECK ((((((((((((((((((((kind = 'grant'::text) AND (debit = 'purchases'::tallybook.account) AND (credit = 'available'::tallybook.account)) OR ((kind = 'grant'::text) AND (debit = 'subscriptions'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'promotions'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'adjustments'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'usage'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'refunded'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'disputed'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'spend'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'usage'::tallybook.account))) OR ((kind = 'spend'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'adjustments'::tallybook.account))) OR ((kind = 'hold'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'held'::tallybook.account))) OR ((kind = 'capture'::text) AND (debit = 'held'::tallybook.account) AND (credit = 'usage'::tallybook.account))) OR ((kind = 'release'::text) AND (debit = 'held'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'refunded'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'disputed'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'debt'::tallybook.account) AND (credit = 'refunded'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'debt'::tallybook.account) AND (credit = 'disputed'::tallybook.account))) OR ((kind = 'repay'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'debt'::tallybook.account))) OR ((kind = 'expire'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'expired'::tallybook.account)))),
     CONSTRAINT transfers_debt_after_check CHECK ((debt_after >= 0)),
     CONSTRAINT transfers_held_after_check CHECK ((held_after >= 0)),
-    CONSTRAINT transfers_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT transfers_key_check CHECK (((length(key) >= 1) AND (length(key) <= 320))),
     CONSTRAINT transfers_version_check CHECK ((version > 0))
 );
 
 COMMENT ON TABLE tallybook.transfers IS 'One immutable record: one debit, one credit, one positive amount, of one wallet.';
 
 COMMENT ON COLUMN tallybook.transfers.version IS 'Its number within the wallet, from 1, without gaps.';
+
+COMMENT ON COLUMN tallybook.transfers.key IS 'The caller''s idempotency key, with who it belongs to in front where that is not the app itself.';
 
 COMMENT ON COLUMN tallybook.transfers.terms IS 'A digest of what was asked under the key: another digest is a misuse of the key.';
 
@@ -255,6 +249,8 @@ COMMENT ON COLUMN tallybook.transfers.part_of IS 'The first transfer of the same
 COMMENT ON COLUMN tallybook.transfers.hold_version IS 'The transfer that placed the hold this one belongs to.';
 
 COMMENT ON COLUMN tallybook.transfers.lot_version IS 'The lot to burn first (money that comes back), if one is named.';
+
+COMMENT ON COLUMN tallybook.transfers.detail_digest IS 'SHA-256 over the terms of the hold or the lot that it made: what those rows say can be checked too.';
 
 COMMENT ON COLUMN tallybook.transfers.digest IS 'SHA-256 over the digest before it and this row: the chain.';
 
@@ -365,6 +361,7 @@ BEGIN
         EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', v_role, '15s');
         EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', v_role, '10s');
     END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), v_role);
     UPDATE apps SET database_role = v_role WHERE apps.app_id = p_app_id;
     RETURN v_role;
 END $_$;
@@ -375,6 +372,7 @@ CREATE TABLE tallybook.holds (
     wallet_id bigint NOT NULL,
     version bigint NOT NULL,
     app_id integer NOT NULL,
+    session_user_id bigint,
     placed_micro bigint NOT NULL,
     captured_micro bigint DEFAULT 0 NOT NULL,
     released_micro bigint DEFAULT 0 NOT NULL,
@@ -396,6 +394,8 @@ CREATE TABLE tallybook.holds (
 )
 WITH (fillfactor='70');
 
+COMMENT ON COLUMN tallybook.holds.session_user_id IS 'The user whose session placed it; null when the app itself did, so that the customer cannot settle the app''s hold.';
+
 COMMENT ON COLUMN tallybook.holds.lot_versions IS 'The lots that the hold has pinned, in burn order; lot_micros says how much of each is left.';
 
 CREATE TABLE tallybook.wallets (
@@ -407,7 +407,7 @@ CREATE TABLE tallybook.wallets (
     held_micro bigint DEFAULT 0 NOT NULL,
     debt_micro bigint DEFAULT 0 NOT NULL,
     version bigint DEFAULT 0 NOT NULL,
-    digest bytea DEFAULT '\x'::bytea NOT NULL,
+    digest bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     CONSTRAINT wallets_available_micro_check CHECK ((available_micro >= 0)),
@@ -422,7 +422,7 @@ COMMENT ON COLUMN tallybook.wallets.available_micro IS 'What can be spent now, i
 
 COMMENT ON COLUMN tallybook.wallets.version IS 'How many transfers this wallet has; the number of the newest.';
 
-COMMENT ON COLUMN tallybook.wallets.digest IS 'The head of the wallet''s hash chain.';
+COMMENT ON COLUMN tallybook.wallets.digest IS 'The head of the wallet''s hash chain, which begins with whose it is.';
 
 CREATE FUNCTION tallybook.decide_v1(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) RETURNS record
     LANGUAGE plpgsql IMMUTABLE
@@ -507,6 +507,68 @@ END $$;
 
 COMMENT ON FUNCTION tallybook.decide_v1(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) IS 'Pure: which legs a request makes of a wallet in a given state, or why it is refused.';
 
+CREATE FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) RETURNS bytea
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT sha256(convert_to(jsonb_build_array(p_owner_user_id, p_owner_organisation_id)::text, 'UTF8'))
+$$;
+
+COMMENT ON FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) IS 'Where a wallet''s chain begins: whose wallet it is.';
+
+CREATE FUNCTION tallybook.hold_digest_v1(h tallybook.holds) RETURNS bytea
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT sha256(convert_to(jsonb_build_array(
+        h.app_id, h.session_user_id, h.placed_micro, h.estimate_micro, h.on_expiry,
+        extract(EPOCH FROM h.expires_at), extract(EPOCH FROM h.placed_at)
+    )::text, 'UTF8'))
+$$;
+
+COMMENT ON FUNCTION tallybook.hold_digest_v1(h tallybook.holds) IS 'The terms of a hold, as the chain covers them.';
+
+CREATE TABLE tallybook.lots (
+    wallet_id bigint NOT NULL,
+    version bigint NOT NULL,
+    source text NOT NULL,
+    amount_micro bigint NOT NULL,
+    available_micro bigint NOT NULL,
+    held_micro bigint DEFAULT 0 NOT NULL,
+    price_minor bigint,
+    currency text,
+    priority smallint DEFAULT 50 NOT NULL,
+    expires_at timestamp with time zone,
+    reference text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT lots_amount_micro_check CHECK ((amount_micro > 0)),
+    CONSTRAINT lots_available_micro_check CHECK ((available_micro >= 0)),
+    CONSTRAINT lots_check CHECK (((available_micro + held_micro) <= amount_micro)),
+    CONSTRAINT lots_held_micro_check CHECK ((held_micro >= 0)),
+    CONSTRAINT lots_price_minor_check CHECK ((price_minor >= 0)),
+    CONSTRAINT lots_priority_check CHECK (((priority >= 0) AND (priority <= 100))),
+    CONSTRAINT lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'subscription'::text, 'promotion'::text, 'adjustment'::text, 'usage_refund'::text, 'dispute_won'::text])))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE tallybook.lots IS 'Credits that arrived together, numbered by the transfer that brought them.';
+
+COMMENT ON COLUMN tallybook.lots.price_minor IS 'What was paid for the whole lot, in minor units of currency.';
+
+COMMENT ON COLUMN tallybook.lots.reference IS 'The business object that it came from, such as a checkout session.';
+
+CREATE FUNCTION tallybook.lot_digest_v1(l tallybook.lots) RETURNS bytea
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT sha256(convert_to(jsonb_build_array(
+        l.source, l.amount_micro, l.price_minor, l.currency, l.priority,
+        extract(EPOCH FROM l.expires_at), l.reference, extract(EPOCH FROM l.created_at)
+    )::text, 'UTF8'))
+$$;
+
+COMMENT ON FUNCTION tallybook.lot_digest_v1(l tallybook.lots) IS 'The terms of a lot, as the chain covers them.';
+
 CREATE FUNCTION tallybook.note_digest_v1(p_salt uuid, p_description text, p_service text, p_metadata jsonb) RETURNS bytea
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -531,8 +593,8 @@ BEGIN
             wallets.owner_user_id = p_user_id OR wallets.owner_organisation_id = p_organisation_id
         );
         IF FOUND THEN RETURN v_wallet_id; END IF;
-        INSERT INTO wallets (owner_user_id, owner_organisation_id, created_at, updated_at)
-        VALUES (p_user_id, p_organisation_id, p_now, p_now)
+        INSERT INTO wallets (owner_user_id, owner_organisation_id, digest, created_at, updated_at)
+        VALUES (p_user_id, p_organisation_id, first_digest_v1(p_user_id, p_organisation_id), p_now, p_now)
         ON CONFLICT DO NOTHING RETURNING wallets.wallet_id INTO v_wallet_id;
         IF FOUND THEN RETURN v_wallet_id; END IF;
     END LOOP;
@@ -554,7 +616,12 @@ DECLARE
     v_decision  posting_decision;
     v_legs      transfers[] := '{}';
     v_leg       transfers;
-    v_leg_ords  integer[] := '{}';
+    v_lots      lots[] := '{}';
+    v_lot       lots;
+    v_holds     holds[] := '{}';
+    v_hold      holds;
+    v_refusals  refusals[] := '{}';
+    v_refusal   refusals;
     v_plan      transfers[];
     v_code      text;
     v_facts     jsonb;
@@ -647,6 +714,13 @@ BEGIN
         IF v_code <> 'ok' THEN
             v_decision.version := w.version;
             v_decisions := v_decisions || v_decision;
+            IF r.key IS NOT NULL THEN
+                v_refusal := ROW (
+                    r.wallet_id, r.app_id, r.key, r.terms, v_code, v_decision.facts, w.version, p_now, NULL
+                );
+                v_refusal.digest := refusal_digest_v1(v_refusal);
+                v_refusals := v_refusals || v_refusal;
+            END IF;
             CONTINUE;
         END IF;
         v_first := w.version + 1;
@@ -692,10 +766,39 @@ BEGIN
             ELSE
                 v_leg.part_of := v_first;
             END IF;
+            IF v_leg.kind = 'grant' THEN
+                v_lot := NULL;
+                v_lot.wallet_id := w.wallet_id;
+                v_lot.version := w.version;
+                v_lot.source := r.source;
+                v_lot.amount_micro := v_leg.amount_micro;
+                v_lot.available_micro := 0;
+                v_lot.held_micro := 0;
+                v_lot.price_minor := r.price_minor;
+                v_lot.currency := r.currency;
+                v_lot.priority := coalesce(r.priority, 50);
+                v_lot.expires_at := r.lot_expires_at;
+                v_lot.reference := r.reference;
+                v_lot.created_at := w.updated_at;
+                v_lots := v_lots || v_lot;
+                v_leg.detail_digest := lot_digest_v1(v_lot);
+            ELSIF v_leg.kind = 'hold' THEN
+                v_hold := NULL;
+                v_hold.wallet_id := w.wallet_id;
+                v_hold.version := w.version;
+                v_hold.app_id := r.app_id;
+                v_hold.session_user_id := r.session_user_id;
+                v_hold.placed_micro := v_leg.amount_micro;
+                v_hold.estimate_micro := r.estimate_micro;
+                v_hold.on_expiry := coalesce(r.on_expiry, 'release');
+                v_hold.expires_at := w.updated_at + make_interval(secs => coalesce(r.lifetime_seconds, 900));
+                v_hold.placed_at := w.updated_at;
+                v_holds := v_holds || v_hold;
+                v_leg.detail_digest := hold_digest_v1(v_hold);
+            END IF;
             v_leg.digest := transfer_digest_v1(w.digest, v_leg);
             w.digest := v_leg.digest;
             v_legs := v_legs || v_leg;
-            v_leg_ords := v_leg_ords || r.ord;
         END LOOP;
         IF h.version IS NOT NULL THEN
             UPDATE holds SET
@@ -725,29 +828,14 @@ BEGIN
     SELECT x.wallet_id, d.version, d.salt, x.description, x.service, x.metadata
     FROM unnest(v_decisions) AS d INNER JOIN unnest(v_requests) AS x ON x.ord = d.ord
     WHERE d.salt IS NOT NULL;
-    INSERT INTO refusals (wallet_id, app_id, key, terms, code, facts, wallet_version, created_at)
-    SELECT x.wallet_id, x.app_id, x.key, x.terms, d.code, d.facts, d.version, p_now
-    FROM unnest(v_decisions) AS d INNER JOIN unnest(v_requests) AS x ON x.ord = d.ord
-    WHERE NOT d.replayed AND x.key IS NOT NULL
-        AND d.code NOT IN ('ok', 'wallet_busy', 'wallet_not_found');
+    INSERT INTO refusals SELECT f.* FROM unnest(v_refusals) AS f;
     INSERT INTO holds (
-        wallet_id, version, app_id, placed_micro, estimate_micro, on_expiry, expires_at, placed_at
+        wallet_id, version, app_id, session_user_id, placed_micro, estimate_micro, on_expiry, expires_at, placed_at
     )
-    SELECT t.wallet_id, t.version, t.app_id, t.amount_micro, x.estimate_micro,
-        coalesce(x.on_expiry, 'release'),
-        t.created_at + make_interval(secs => coalesce(x.lifetime_seconds, 900)), t.created_at
-    FROM ROWS FROM (unnest(v_legs)) WITH ORDINALITY AS t
-    INNER JOIN unnest(v_requests) AS x ON x.ord = v_leg_ords[t.ordinality]
-    WHERE t.kind = 'hold';
-    INSERT INTO lots (
-        wallet_id, version, source, amount_micro, available_micro, price_minor, currency,
-        priority, expires_at, reference, created_at
-    )
-    SELECT t.wallet_id, t.version, x.source, t.amount_micro, 0, x.price_minor, x.currency,
-        coalesce(x.priority, 50), x.lot_expires_at, x.reference, t.created_at
-    FROM ROWS FROM (unnest(v_legs)) WITH ORDINALITY AS t
-    INNER JOIN unnest(v_requests) AS x ON x.ord = v_leg_ords[t.ordinality]
-    WHERE t.kind = 'grant';
+    SELECT x.wallet_id, x.version, x.app_id, x.session_user_id, x.placed_micro, x.estimate_micro, x.on_expiry,
+        x.expires_at, x.placed_at
+    FROM unnest(v_holds) AS x;
+    INSERT INTO lots SELECT l.* FROM unnest(v_lots) AS l;
 
     -- 5. Which lots were burned follows from the order of the transfers alone.
     PERFORM assign_lots_v1(v_legs);
@@ -766,6 +854,33 @@ END $$;
 
 COMMENT ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) IS 'Post a batch of requests to the ledger, each answered as if they had come one after another.';
 
+CREATE TABLE tallybook.refusals (
+    wallet_id bigint NOT NULL,
+    app_id integer NOT NULL,
+    key text NOT NULL,
+    terms bytea NOT NULL,
+    code text NOT NULL,
+    facts jsonb NOT NULL,
+    wallet_version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    digest bytea NOT NULL,
+    CONSTRAINT refusals_key_check CHECK (((length(key) >= 1) AND (length(key) <= 320)))
+);
+
+COMMENT ON TABLE tallybook.refusals IS 'A refusal is an answer too: a retry of it is refused again, whatever was bought since.';
+
+CREATE FUNCTION tallybook.refusal_digest_v1(f tallybook.refusals) RETURNS bytea
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT sha256(convert_to(jsonb_build_array(
+        f.wallet_id, f.app_id, f.key, encode(f.terms, 'hex'), f.code, f.facts, f.wallet_version,
+        extract(EPOCH FROM f.created_at)
+    )::text, 'UTF8'))
+$$;
+
+COMMENT ON FUNCTION tallybook.refusal_digest_v1(f tallybook.refusals) IS 'A refusal''s own digest: a changed answer is noticed.';
+
 CREATE FUNCTION tallybook.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -783,7 +898,7 @@ CREATE FUNCTION tallybook.transfer_digest_v1(p_previous bytea, t tallybook.trans
     SELECT sha256(p_previous || convert_to(jsonb_build_array(
         t.wallet_id, t.version, t.kind, t.debit, t.credit, t.amount_micro,
         t.available_after, t.held_after, t.debt_after, t.app_id, t.key, encode(t.terms, 'hex'),
-        t.part_of, t.hold_version, t.lot_version, encode(t.note_digest, 'hex'),
+        t.part_of, t.hold_version, t.lot_version, encode(t.note_digest, 'hex'), encode(t.detail_digest, 'hex'),
         extract(EPOCH FROM t.created_at)
     )::text, 'UTF8'))
 $$;
@@ -849,7 +964,10 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
         UNION ALL
         SELECT o.wallet_id, o.version, 'chain', 'the digest does not fit the row and the one before it'
         FROM ordered AS o
-        WHERE o.digest <> transfer_digest_v1(coalesce((o.before).digest, '\x'), (
+        LEFT JOIN wallets AS w ON w.wallet_id = o.wallet_id
+        WHERE o.digest IS DISTINCT FROM transfer_digest_v1(coalesce(
+            (o.before).digest, first_digest_v1(w.owner_user_id, w.owner_organisation_id)
+        ), (
             SELECT t FROM transfers AS t WHERE t.wallet_id = o.wallet_id AND t.version = o.version
         ))
         UNION ALL
@@ -864,7 +982,8 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
         FROM wallets AS w LEFT JOIN newest AS n ON n.wallet_id = w.wallet_id
         WHERE (w.available_micro, w.held_micro, w.debt_micro, w.version, w.digest)
             IS DISTINCT FROM (coalesce(n.available_after, 0), coalesce(n.held_after, 0),
-                coalesce(n.debt_after, 0), coalesce(n.version, 0), coalesce(n.digest, '\x'))
+                coalesce(n.debt_after, 0), coalesce(n.version, 0),
+                coalesce(n.digest, first_digest_v1(w.owner_user_id, w.owner_organisation_id)))
         UNION ALL
         SELECT n.wallet_id, n.version, 'wallet_missing', 'transfers of a wallet that does not exist'
         FROM newest AS n WHERE NOT EXISTS (SELECT 1 FROM wallets AS w WHERE w.wallet_id = n.wallet_id)
@@ -903,6 +1022,17 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
         SELECT l.wallet_id, l.version, 'lot_grant', 'the lot and the transfer that brought it differ'
         FROM lots AS l LEFT JOIN transfers AS t ON t.wallet_id = l.wallet_id AND t.version = l.version
         WHERE t.kind IS DISTINCT FROM 'grant' OR t.amount_micro IS DISTINCT FROM l.amount_micro
+        UNION ALL
+        SELECT t.wallet_id, t.version, 'lot_terms', 'the lot does not say what it said when it came'
+        FROM transfers AS t LEFT JOIN lots AS l ON l.wallet_id = t.wallet_id AND l.version = t.version
+        WHERE t.kind = 'grant' AND t.detail_digest IS DISTINCT FROM lot_digest_v1(l)
+        UNION ALL
+        SELECT t.wallet_id, t.version, 'hold_terms', 'the hold does not say what it said when it was placed'
+        FROM transfers AS t LEFT JOIN holds AS h ON h.wallet_id = t.wallet_id AND h.version = t.version
+        WHERE t.kind = 'hold' AND t.detail_digest IS DISTINCT FROM hold_digest_v1(h)
+        UNION ALL
+        SELECT f.wallet_id, f.wallet_version, 'refusal', format('the answer to key %L was changed', f.key)
+        FROM refusals AS f WHERE f.digest IS DISTINCT FROM refusal_digest_v1(f)
         UNION ALL
         SELECT t.wallet_id, t.version, 'transfer_lots',
             format('moves %s of its lots instead of %s', coalesce(m.amount_micro, 0), t.amount_micro)
@@ -981,7 +1111,10 @@ CREATE VIEW apps.credits_transactions WITH (security_barrier='true') AS
             WHEN (t.credit = 'available'::tallybook.account) THEN t.amount_micro
             ELSE (- t.amount_micro)
         END)::numeric / 1000000.0) AS amount,
-    n.description,
+        CASE
+            WHEN (t.app_id = ANY (ARRAY[0, apps.app_id()])) THEN n.description
+            ELSE NULL::text
+        END AS description,
         CASE t.kind
             WHEN 'spend'::text THEN 'service'::text
             WHEN 'grant'::text THEN
@@ -996,15 +1129,21 @@ CREATE VIEW apps.credits_transactions WITH (security_barrier='true') AS
             WHEN 'repay'::text THEN 'debt_repayment'::text
             ELSE t.kind
         END AS transaction_type,
-    n.metadata,
-    t.key AS idempotency_key,
+        CASE
+            WHEN (t.app_id = ANY (ARRAY[0, apps.app_id()])) THEN n.metadata
+            ELSE NULL::jsonb
+        END AS metadata,
+        CASE
+            WHEN (t.app_id = apps.app_id()) THEN t.key
+            ELSE NULL::text
+        END AS idempotency_key,
     t.created_at
    FROM ((tallybook.transfers t
      JOIN tallybook.wallets w ON (((w.wallet_id = t.wallet_id) AND w.is_default)))
      LEFT JOIN tallybook.notes n ON (((n.wallet_id = t.wallet_id) AND (n.version = t.version))))
   WHERE ((('available'::tallybook.account = t.debit) OR ('available'::tallybook.account = t.credit)) AND (w.owner_user_id IS NOT NULL) AND apps.may('read_credits'::text));
 
-COMMENT ON VIEW apps.credits_transactions IS 'One row per change of what a user can spend: their sum is the balance.';
+COMMENT ON VIEW apps.credits_transactions IS 'One row per change of what a user can spend: their sum is the balance. What other apps wrote about theirs is not shown.';
 
 CREATE VIEW apps.credit_transactions AS
  SELECT id,
@@ -1227,35 +1366,6 @@ CREATE TABLE tallybook.lot_moves (
 
 COMMENT ON TABLE tallybook.lot_moves IS 'How much of a transfer fell on which lot; the transfer says from where to where.';
 
-CREATE TABLE tallybook.lots (
-    wallet_id bigint NOT NULL,
-    version bigint NOT NULL,
-    source text NOT NULL,
-    amount_micro bigint NOT NULL,
-    available_micro bigint NOT NULL,
-    held_micro bigint DEFAULT 0 NOT NULL,
-    price_minor bigint,
-    currency text,
-    priority smallint DEFAULT 50 NOT NULL,
-    expires_at timestamp with time zone,
-    reference text,
-    created_at timestamp with time zone NOT NULL,
-    CONSTRAINT lots_amount_micro_check CHECK ((amount_micro > 0)),
-    CONSTRAINT lots_available_micro_check CHECK ((available_micro >= 0)),
-    CONSTRAINT lots_check CHECK (((available_micro + held_micro) <= amount_micro)),
-    CONSTRAINT lots_held_micro_check CHECK ((held_micro >= 0)),
-    CONSTRAINT lots_price_minor_check CHECK ((price_minor >= 0)),
-    CONSTRAINT lots_priority_check CHECK (((priority >= 0) AND (priority <= 100))),
-    CONSTRAINT lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'subscription'::text, 'promotion'::text, 'adjustment'::text, 'usage_refund'::text, 'dispute_won'::text])))
-)
-WITH (fillfactor='70');
-
-COMMENT ON TABLE tallybook.lots IS 'Credits that arrived together, numbered by the transfer that brought them.';
-
-COMMENT ON COLUMN tallybook.lots.price_minor IS 'What was paid for the whole lot, in minor units of currency.';
-
-COMMENT ON COLUMN tallybook.lots.reference IS 'The business object that it came from, such as a checkout session.';
-
 CREATE TABLE tallybook.organisation_members (
     organisation_id bigint NOT NULL,
     user_id bigint NOT NULL,
@@ -1279,20 +1389,6 @@ ALTER TABLE tallybook.organisations ALTER COLUMN organisation_id ADD GENERATED A
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE tallybook.refusals (
-    wallet_id bigint NOT NULL,
-    app_id integer NOT NULL,
-    key text NOT NULL,
-    terms bytea NOT NULL,
-    code text NOT NULL,
-    facts jsonb NOT NULL,
-    wallet_version bigint NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    CONSTRAINT refusals_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
-);
-
-COMMENT ON TABLE tallybook.refusals IS 'A refusal is an answer too: a retry of it is refused again, whatever was bought since.';
 
 CREATE TABLE tallybook.remembered_requests (
     scope text NOT NULL,
@@ -1521,12 +1617,6 @@ CREATE UNIQUE INDEX wallets_default_of_organisation ON tallybook.wallets USING b
 
 CREATE UNIQUE INDEX wallets_default_of_user ON tallybook.wallets USING btree (owner_user_id) WHERE is_default;
 
-CREATE TRIGGER balances_are_not_edited INSTEAD OF INSERT OR DELETE OR UPDATE ON apps.users FOR EACH ROW EXECUTE FUNCTION apps.refuse_change();
-
-CREATE TRIGGER history_is_not_edited INSTEAD OF DELETE OR UPDATE ON apps.credit_transactions FOR EACH ROW EXECUTE FUNCTION apps.refuse_change();
-
-CREATE TRIGGER history_is_not_edited INSTEAD OF DELETE OR UPDATE ON apps.credits_transactions FOR EACH ROW EXECUTE FUNCTION apps.refuse_change();
-
 CREATE TRIGGER insert_is_a_request INSTEAD OF INSERT ON apps.credit_transactions FOR EACH ROW EXECUTE FUNCTION apps.insert_transaction();
 
 CREATE TRIGGER insert_is_a_request INSTEAD OF INSERT ON apps.credits_transactions FOR EACH ROW EXECUTE FUNCTION apps.insert_transaction();
@@ -1607,8 +1697,6 @@ REVOKE ALL ON FUNCTION apps.insert_transaction() FROM PUBLIC;
 REVOKE ALL ON FUNCTION apps.may(p_permission text) FROM PUBLIC;
 GRANT ALL ON FUNCTION apps.may(p_permission text) TO tallybook_apps;
 
-REVOKE ALL ON FUNCTION apps.refuse_change() FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) FROM PUBLIC;
 
 GRANT SELECT ON TABLE tallybook.transfers TO tallybook_runtime;
@@ -1627,6 +1715,14 @@ GRANT SELECT ON TABLE tallybook.wallets TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION tallybook.decide_v1(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.hold_digest_v1(h tallybook.holds) FROM PUBLIC;
+
+GRANT SELECT ON TABLE tallybook.lots TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.lot_digest_v1(l tallybook.lots) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.note_digest_v1(p_salt uuid, p_description text, p_service text, p_metadata jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) FROM PUBLIC;
@@ -1634,6 +1730,10 @@ GRANT ALL ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p
 
 REVOKE ALL ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) TO tallybook_runtime;
+
+GRANT SELECT ON TABLE tallybook.refusals TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.refusal_digest_v1(f tallybook.refusals) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.refuse_change() FROM PUBLIC;
 
@@ -1648,9 +1748,9 @@ GRANT SELECT ON TABLE apps.app_integrations TO tallybook_apps;
 
 GRANT SELECT ON TABLE tallybook.notes TO tallybook_runtime;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE apps.credits_transactions TO tallybook_apps;
+GRANT SELECT,INSERT ON TABLE apps.credits_transactions TO tallybook_apps;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE apps.credit_transactions TO tallybook_apps;
+GRANT SELECT,INSERT ON TABLE apps.credit_transactions TO tallybook_apps;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_customers TO tallybook_runtime;
 
@@ -1658,7 +1758,7 @@ GRANT SELECT ON TABLE apps.stripe_customers TO tallybook_apps;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.users TO tallybook_runtime;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE apps.users TO tallybook_apps;
+GRANT SELECT ON TABLE apps.users TO tallybook_apps;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.api_keys TO tallybook_runtime;
 
@@ -1676,13 +1776,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.customer_fences TO tallybook_runti
 
 GRANT SELECT ON TABLE tallybook.lot_moves TO tallybook_runtime;
 
-GRANT SELECT ON TABLE tallybook.lots TO tallybook_runtime;
-
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisation_members TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisations TO tallybook_runtime;
-
-GRANT SELECT ON TABLE tallybook.refusals TO tallybook_runtime;
 
 GRANT SELECT,INSERT ON TABLE tallybook.remembered_requests TO tallybook_runtime;
 

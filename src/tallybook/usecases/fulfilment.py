@@ -19,6 +19,7 @@ from tallybook.domain.errors import (
     CheckoutNotFoundError,
     FulfilmentBusyError,
     PermissionDeniedError,
+    StripeRefusedError,
 )
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ids import LedgerId, plain_id
@@ -69,7 +70,10 @@ async def settle_checkout(ctx: Context, stripe_session_id: str, *, lease: Lease 
     async with _fenced(ctx, known.stripe_customer_id) as fence:
         report = await configured(ctx.stripe).session(stripe_session_id)
         if report is None:
-            return await _without_effect(ctx, lease, "gone")
+            # Sessions are never deleted: the key must be another account's. Tried again until someone looks.
+            raise StripeRefusedError(
+                f"Stripe does not know {stripe_session_id}, which we opened: is STRIPE_SECRET_KEY another account's?"
+            )
         # The patient lane: an app's open transaction on the wallet delays this event, not the others.
         async with ctx.db.transaction(patient=True) as tx:
             await customers.hold_fence(tx, fence)

@@ -67,14 +67,16 @@ async def sign_in(
     login = await _proved(found, email, password)
     asked = [login.user.user_id, app.app_id, app_user_id, app_metadata]
     terms = ctx.sealer.terms("sign in", asked)
+    # Each person has their own keys: what one chose must not be in another's way.
+    scope = f"{_SCOPE}:{login.user.user_id}"
     await _renew_keys(ctx)
     async with ctx.db.transaction() as tx:
         now = ctx.clock()
         if not await identity.unchanged_since(tx, login):
             raise InvalidCredentialsError
-        kept = None if key is None else await remembered.recall(tx, _SCOPE, key, terms)
+        kept = None if key is None else await remembered.recall(tx, scope, key, terms)
         if kept is not None:
-            tokens = Tokens(**ctx.sealer.open_json(kept, _SCOPE))
+            tokens = Tokens(**ctx.sealer.open_json(kept, scope))
             return SignedIn(tokens=tokens, who=await _who(tx, login.user, app), replayed=True)
         tokens = await _open(ctx, tx, now, login.user, app)
         await identity.note_app_user(
@@ -86,8 +88,8 @@ async def sign_in(
             metadata=app_metadata,
         )
         if key is not None:
-            sealed = ctx.sealer.seal_json(asdict(tokens), _SCOPE)
-            await remembered.remember(tx, now, _SCOPE, key, terms=terms, answer=sealed)
+            sealed = ctx.sealer.seal_json(asdict(tokens), scope)
+            await remembered.remember(tx, now, scope, key, terms=terms, answer=sealed)
         who = await _who(tx, login.user, app)
     await _rehash(ctx, login, password)
     _log.info("signed in", user_id=login.user.user_id, app=app.public_id)
@@ -161,8 +163,7 @@ async def authenticate(ctx: Context, *, bearer: str | None, api_key: str | None)
         claims = ctx.signer.read(bearer)
         async with ctx.db.snapshot() as tx:
             session = await _live(ctx, tx, claims)
-        if holder is not None:
-            holder.require_of(session.app.app_id)
+        check_key_of(session.app, holder)
         return session.caller()
     first, second = await _holder(ctx, bearer or api_key), await _holder(ctx, bearer and api_key)
     if first is None:

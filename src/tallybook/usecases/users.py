@@ -46,11 +46,13 @@ async def sign_up(ctx: Context, *, email: str, password: str, key: str | None = 
     password_hash = await passwords.make_hash(password)
     # The password is no part of the terms, since they are a fast code; a retry proves it below.
     terms = ctx.sealer.terms("sign up", email)
+    # Each person has their own keys: what one chose must not be in another's way.
+    scope = f"{_SCOPE}:{email.lower()}"
     async with ctx.db.transaction() as tx:
         now = ctx.clock()
-        kept = None if key is None else await remembered.recall(tx, _SCOPE, key, terms)
+        kept = None if key is None else await remembered.recall(tx, scope, key, terms)
         if kept is not None:
-            user_id = ctx.sealer.open_json(kept, _SCOPE)
+            user_id = ctx.sealer.open_json(kept, scope)
             login = await identity.login(tx, user_id=user_id)
         else:
             login = None
@@ -58,8 +60,8 @@ async def sign_up(ctx: Context, *, email: str, password: str, key: str | None = 
                 tx, now, email=email, password_hash=password_hash, role=Role.CUSTOMER
             )
             if key is not None:
-                sealed = ctx.sealer.seal_json(user.user_id, _SCOPE)
-                await remembered.remember(tx, now, _SCOPE, key, terms=terms, answer=sealed)
+                sealed = ctx.sealer.seal_json(user.user_id, scope)
+                await remembered.remember(tx, now, scope, key, terms=terms, answer=sealed)
             return SignedUp(user=user, replayed=False)
     if login is None or not await passwords.verify(login.password_hash, password):
         raise IdempotencyKeyReusedError

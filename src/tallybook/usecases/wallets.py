@@ -27,6 +27,7 @@ from tallybook.domain.ledger.requests import (
     Transfer,
     Wallet,
 )
+from tallybook.domain.ledger.sight import may_settle, shown_to
 from tallybook.domain.money import Credits
 from tallybook.postgres import audit, ledger
 from tallybook.postgres.pool import Transaction
@@ -63,7 +64,8 @@ async def history(ctx: Context, caller: Caller, wallet_id: int, *, before: int, 
     """Transfers of a wallet, newest first: up to ``limit`` with a version below ``before``."""
     async with ctx.db.snapshot() as tx:
         await _visible(tx, caller, wallet_id, Permission.READ_CREDITS)
-        return await ledger.transfers_before(tx, wallet_id, before=before, limit=limit)
+        found = await ledger.transfers_before(tx, wallet_id, before=before, limit=limit)
+    return [shown_to(caller, line) for line in found]
 
 
 async def check(ctx: Context, caller: Caller, user_id: int | None, required: Credits | None) -> Affordability:
@@ -90,7 +92,11 @@ async def spend(
     """
     place = Place(wallet_id=wallet_id, user_id=user_id)
     target = await _target(ctx, caller, place, Permission.CONSUME_CREDITS)
-    return await _post(ctx, caller, recipes.spend(target, credits, app_id=caller.app_id, key=key, note=note))
+    return await _post(
+        ctx,
+        caller,
+        recipes.spend(target, credits, app_id=caller.app_id, key=caller.scoped_key(key), note=note),
+    )
 
 
 async def grant(
@@ -113,7 +119,7 @@ async def grant(
     place = Place(wallet_id=wallet_id, user_id=user_id)
     target = await _target(ctx, caller, place, Permission.GRANT_CREDITS)
     posting = recipes.adjustment(
-        target, credits, app_id=caller.app_id, key=key, note=note, expires_at=expires_at
+        target, credits, app_id=caller.app_id, key=caller.scoped_key(key), note=note, expires_at=expires_at
     )
     return await _post(ctx, caller, posting, audited="credits.granted")
 
@@ -142,10 +148,11 @@ async def place_hold(
         target,
         credits,
         app_id=caller.app_id,
-        key=key,
+        key=caller.scoped_key(key),
         lifetime_seconds=lifetime_seconds,
         on_expiry=on_expiry,
         estimate=estimate,
+        session_user_id=caller.user_id,
         note=note,
     )
     return await _post(ctx, caller, posting)
@@ -167,8 +174,10 @@ async def capture_hold(
         HoldNotFoundError: none, or another app's or user's. HoldSettledError: nothing is left of it.
         CaptureExceedsHoldError: more than is left of it.
     """
-    await _own_hold(ctx, caller, hold_id, Permission.CONSUME_CREDITS)
-    posting = recipes.capture(hold_id, credits, app_id=caller.app_id, key=key, final=final, note=note)
+    held = await _own_hold(ctx, caller, hold_id, Permission.CONSUME_CREDITS)
+    posting = recipes.capture(
+        hold_id, credits, app_id=held.app_id, key=caller.scoped_key(key), final=final, note=note
+    )
     return await _post(ctx, caller, posting)
 
 
@@ -180,8 +189,8 @@ async def release_hold(
     Raises:
         HoldNotFoundError: none, or another app's or user's. HoldSettledError: nothing is left of it.
     """
-    await _own_hold(ctx, caller, hold_id, Permission.CONSUME_CREDITS)
-    posting = recipes.release(hold_id, app_id=caller.app_id, key=key, note=note)
+    held = await _own_hold(ctx, caller, hold_id, Permission.CONSUME_CREDITS)
+    posting = recipes.release(hold_id, app_id=held.app_id, key=caller.scoped_key(key), note=note)
     return await _post(ctx, caller, posting)
 
 
@@ -205,12 +214,12 @@ async def transfer(ctx: Context, caller: Caller, transfer_id: LedgerId) -> Trans
         found = await ledger.transfer(tx, transfer_id)
     if found is None:
         raise WalletNotFoundError("There is no such transfer, or it is not yours.")
-    return found
+    return shown_to(caller, found)
 
 
 async def verify(ctx: Context) -> tuple[dict[str, int], Sequence[Fault]]:
     """Check every promise of the ledger: how much was checked, and each broken promise."""
-    async with ctx.db.snapshot() as tx:
+    async with ctx.db.unhurried_snapshot() as tx:
         return await ledger.totals(tx), await ledger.verify(tx)
 
 
@@ -247,6 +256,8 @@ async def _target(ctx: Context, caller: Caller, place: Place, permission: Permis
     if place.wallet_id is not None:
         async with ctx.db.snapshot() as tx:
             found = await _visible(tx, caller, place.wallet_id, permission)
+        if not found.owner_is_active:
+            raise UserInactiveError(user_id=found.owner_user_id)
         return found.wallet_id
     user_id = caller.user_for(place.user_id, permission)
     async with ctx.db.transaction() as tx:
@@ -280,6 +291,6 @@ async def _own_hold(ctx: Context, caller: Caller, hold_id: LedgerId, permission:
         except WalletNotFoundError:
             raise HoldNotFoundError from None
         found = await ledger.hold(tx, hold_id)
-    if found.app_id != caller.app_id and not caller.rules_the_house:
+    if not may_settle(caller, found):
         raise HoldNotFoundError
     return found

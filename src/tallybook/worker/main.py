@@ -19,18 +19,18 @@ _log = structlog.get_logger("tallybook.worker")
 LANES = 4
 POLL_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
+_IDENTIFY_SECONDS = 5.0
 
 
 async def run_worker(
     ctx: Context, stop: asyncio.Event, *, lanes: int = LANES, poll_seconds: float = POLL_SECONDS
 ) -> None:
     """Work until ``stop`` is set; what was begun is finished first."""
+    if not await _identified(ctx, stop):
+        return
     wake = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        helpers = [
-            group.create_task(_listen(ctx, stop, wake)),
-            group.create_task(_identify(ctx, stop)),
-        ]
+        helpers = [group.create_task(_listen(ctx, stop, wake))]
         workers = [group.create_task(_lane(ctx, stop, wake, poll_seconds)) for _ in range(lanes)]
         await stop.wait()
         wake.set()
@@ -104,13 +104,17 @@ async def _listen(ctx: Context, stop: asyncio.Event, wake: asyncio.Event) -> Non
         await _sleep(stop, _PAUSE_SECONDS)
 
 
-async def _identify(ctx: Context, stop: asyncio.Event) -> None:
-    """Write the Stripe account down at the first start; until Stripe answers, try again."""
+async def _identified(ctx: Context, stop: asyncio.Event) -> bool:
+    """Wait until Stripe has said whose account this is and the database agrees; False when told to stop before.
+
+    With another account's key every session would look unknown, and paid ones would be given up.
+    """
     while ctx.stripe is not None and not stop.is_set():
         try:
             await events.identify(ctx)
         except BillingError as refusal:
             _log.error("stripe_account_not_confirmed", code=refusal.code, hint=refusal.message)
-            await _sleep(stop, 30.0)
+            await _sleep(stop, _IDENTIFY_SECONDS)
         else:
-            return
+            return True
+    return not stop.is_set()

@@ -104,6 +104,9 @@ def page(template: str, browser: Browser, ctx: Context, *, status: int = 200, **
     return response
 
 
-def to(url: str) -> Response:
-    """Send the browser on, with GET."""
-    return RedirectResponse(url, status_code=303)
+def to(url: str, browser: Browser | None = None, ctx: Context | None = None) -> Response:
+    """Send the browser on, with GET; tokens that were renewed on the way go with it."""
+    response = RedirectResponse(url, status_code=303)
+    if browser is not None and ctx is not None and browser.renewed is not None:
+        set_cookies(response, browser.renewed, secure=ctx.pages_url.startswith("https:"))
+    return response

@@ -108,12 +108,14 @@ async def buy(
     except BillingError as refusal:
         return await _credits(ctx, browser, browser.caller, problem=refusal.message, status=502)
     assert opened.checkout.url is not None
-    return to(opened.checkout.url)
+    return to(opened.checkout.url, browser, ctx)
 
 
 @router.get("/credits/success")
 async def success(
-    ctx: Ctx, browser: BrowserDep, session_id: Annotated[str, Query(max_length=255)] = ""
+    ctx: Ctx,
+    browser: BrowserDep,
+    session_id: Annotated[str, Query(pattern=r"^[A-Za-z0-9_]{1,255}$")] = "none",
 ) -> Response:
     """Where Stripe sends a customer back to; settles the payment itself if the webhook was slower."""
     if browser.caller is None:

@@ -17,6 +17,9 @@ from tallybook.domain.errors import (
 HOUSE_APP_ID = 0
 """The app under which Tallybook itself posts: fulfilment, the command line, its own pages."""
 
+KEY_SEPARATOR = "\x1f"
+"""Between the owner of an idempotency key and the key; no caller can send it, since keys must be printable."""
+
 
 class Permission(StrEnum):
     """What an app may do; document 000 names the first four."""
@@ -126,6 +129,17 @@ class Caller:
         if user_id == self.user_id or self.by_key or self.rules_the_house:
             return user_id
         raise PermissionDeniedError("This belongs to another user.")
+
+    def scoped_key(self, key: str | None) -> str | None:
+        """An idempotency key as the ledger keeps it: out of reach of everybody else's keys in the same app.
+
+        An app's own keys stand as they are. A user's session and the command line get who they are in front, so
+        that a customer can take neither a key of the app's server nor one under which the house grants a payment.
+        """
+        if key is None or (self.by_key and self.app_id != HOUSE_APP_ID):
+            return key
+        who = f"user:{self.user_id}" if self.user_id is not None else "operator"
+        return f"{who}{KEY_SEPARATOR}{key}"
 
     @property
     def actor(self) -> tuple[str, str]:

@@ -110,9 +110,13 @@ def hold(
     lifetime_seconds: int = HOLD_LIFETIME_DEFAULT_SECONDS,
     on_expiry: HoldPolicy = HoldPolicy.RELEASE,
     estimate: Credits | None = None,
+    session_user_id: int | None = None,
     note: Note | None = None,
 ) -> Posting:
-    """Credits set aside before the work; ``estimate`` is what ``capture_estimate`` would take at expiry."""
+    """Credits set aside before the work; ``estimate`` is what ``capture_estimate`` would take at expiry.
+
+    ``session_user_id`` is the user whose session places it; None when the app itself does.
+    """
     return _noted(
         Posting(
             op="hold",
@@ -123,6 +127,7 @@ def hold(
             lifetime_seconds=lifetime_seconds,
             on_expiry=on_expiry,
             estimate_micro=None if estimate is None else estimate.micro,
+            session_user_id=session_user_id,
         ),
         note,
     )

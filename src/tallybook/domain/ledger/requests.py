@@ -56,6 +56,7 @@ class Posting:
     amount_micro: int | None = None
     house: Account | None = None
     hold_version: int | None = None
+    session_user_id: int | None = None
     final: bool | None = None
     lifetime_seconds: int | None = None
     on_expiry: HoldPolicy | None = None
@@ -105,6 +106,7 @@ class Wallet:
     held_micro: int
     debt_micro: int
     version: int
+    owner_is_active: bool
     created_at: datetime
     updated_at: datetime
 
@@ -133,6 +135,7 @@ class Hold:
 
     id: LedgerId
     app_id: int
+    session_user_id: int | None
     placed_micro: int
     captured_micro: int
     released_micro: int

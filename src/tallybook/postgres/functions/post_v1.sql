@@ -4,6 +4,8 @@
 -- p_wait     true: wait for wallets that another transaction holds; false: answer 'wallet_busy' for them
 -- p_requests a JSON array of tallybook.posting_request; ord numbers the answers
 --
+-- A hold that a request places has no number yet, so no other request of the same batch can name it.
+--
 -- Meaning is decided by the caller (which accounts move: domain/ledger/recipes.py); this says whether they may.
 -- Refusals (code <> 'ok') are stored under the key like successes. 'wallet_busy', 'wallet_not_found' and
 -- 'idempotency_key_reused' are not decisions and are not stored.
@@ -17,6 +19,7 @@ CREATE TYPE tallybook.posting_request AS (
     key              text,
     house            tallybook.account,
     hold_version     bigint,
+    session_user_id  bigint,
     final            boolean,
     lifetime_seconds integer,
     on_expiry        text,
@@ -70,7 +73,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     SELECT sha256(p_previous || convert_to(jsonb_build_array(
         t.wallet_id, t.version, t.kind, t.debit, t.credit, t.amount_micro,
         t.available_after, t.held_after, t.debt_after, t.app_id, t.key, encode(t.terms, 'hex'),
-        t.part_of, t.hold_version, t.lot_version, encode(t.note_digest, 'hex'),
+        t.part_of, t.hold_version, t.lot_version, encode(t.note_digest, 'hex'), encode(t.detail_digest, 'hex'),
         extract(EPOCH FROM t.created_at)
     )::text, 'UTF8'))
 $$;
@@ -86,6 +89,43 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION tallybook.note_digest_v1(uuid, text, text, jsonb) IS
 'What the chain covers of a note. Salted, so that an erased text cannot be guessed back from it.';
+
+CREATE FUNCTION tallybook.lot_digest_v1(l tallybook.lots)
+RETURNS bytea LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT sha256(convert_to(jsonb_build_array(
+        l.source, l.amount_micro, l.price_minor, l.currency, l.priority,
+        extract(EPOCH FROM l.expires_at), l.reference, extract(EPOCH FROM l.created_at)
+    )::text, 'UTF8'))
+$$;
+COMMENT ON FUNCTION tallybook.lot_digest_v1(tallybook.lots) IS 'The terms of a lot, as the chain covers them.';
+
+CREATE FUNCTION tallybook.hold_digest_v1(h tallybook.holds)
+RETURNS bytea LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT sha256(convert_to(jsonb_build_array(
+        h.app_id, h.session_user_id, h.placed_micro, h.estimate_micro, h.on_expiry,
+        extract(EPOCH FROM h.expires_at), extract(EPOCH FROM h.placed_at)
+    )::text, 'UTF8'))
+$$;
+COMMENT ON FUNCTION tallybook.hold_digest_v1(tallybook.holds) IS 'The terms of a hold, as the chain covers them.';
+
+CREATE FUNCTION tallybook.refusal_digest_v1(f tallybook.refusals)
+RETURNS bytea LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT sha256(convert_to(jsonb_build_array(
+        f.wallet_id, f.app_id, f.key, encode(f.terms, 'hex'), f.code, f.facts, f.wallet_version,
+        extract(EPOCH FROM f.created_at)
+    )::text, 'UTF8'))
+$$;
+COMMENT ON FUNCTION tallybook.refusal_digest_v1(tallybook.refusals) IS 'A refusal''s own digest: a changed answer is noticed.';
+
+CREATE FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint)
+RETURNS bytea LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT sha256(convert_to(jsonb_build_array(p_owner_user_id, p_owner_organisation_id)::text, 'UTF8'))
+$$;
+COMMENT ON FUNCTION tallybook.first_digest_v1(bigint, bigint) IS 'Where a wallet''s chain begins: whose wallet it is.';
 
 -- What one request would do to a wallet in state w: the legs (kind, debit, credit, amount), or a refusal.
 CREATE FUNCTION tallybook.decide_v1(
@@ -283,7 +323,12 @@ DECLARE
     v_decision  posting_decision;
     v_legs      transfers[] := '{}';
     v_leg       transfers;
-    v_leg_ords  integer[] := '{}';
+    v_lots      lots[] := '{}';
+    v_lot       lots;
+    v_holds     holds[] := '{}';
+    v_hold      holds;
+    v_refusals  refusals[] := '{}';
+    v_refusal   refusals;
     v_plan      transfers[];
     v_code      text;
     v_facts     jsonb;
@@ -376,6 +421,13 @@ BEGIN
         IF v_code <> 'ok' THEN
             v_decision.version := w.version;
             v_decisions := v_decisions || v_decision;
+            IF r.key IS NOT NULL THEN
+                v_refusal := ROW (
+                    r.wallet_id, r.app_id, r.key, r.terms, v_code, v_decision.facts, w.version, p_now, NULL
+                );
+                v_refusal.digest := refusal_digest_v1(v_refusal);
+                v_refusals := v_refusals || v_refusal;
+            END IF;
             CONTINUE;
         END IF;
         v_first := w.version + 1;
@@ -421,10 +473,39 @@ BEGIN
             ELSE
                 v_leg.part_of := v_first;
             END IF;
+            IF v_leg.kind = 'grant' THEN
+                v_lot := NULL;
+                v_lot.wallet_id := w.wallet_id;
+                v_lot.version := w.version;
+                v_lot.source := r.source;
+                v_lot.amount_micro := v_leg.amount_micro;
+                v_lot.available_micro := 0;
+                v_lot.held_micro := 0;
+                v_lot.price_minor := r.price_minor;
+                v_lot.currency := r.currency;
+                v_lot.priority := coalesce(r.priority, 50);
+                v_lot.expires_at := r.lot_expires_at;
+                v_lot.reference := r.reference;
+                v_lot.created_at := w.updated_at;
+                v_lots := v_lots || v_lot;
+                v_leg.detail_digest := lot_digest_v1(v_lot);
+            ELSIF v_leg.kind = 'hold' THEN
+                v_hold := NULL;
+                v_hold.wallet_id := w.wallet_id;
+                v_hold.version := w.version;
+                v_hold.app_id := r.app_id;
+                v_hold.session_user_id := r.session_user_id;
+                v_hold.placed_micro := v_leg.amount_micro;
+                v_hold.estimate_micro := r.estimate_micro;
+                v_hold.on_expiry := coalesce(r.on_expiry, 'release');
+                v_hold.expires_at := w.updated_at + make_interval(secs => coalesce(r.lifetime_seconds, 900));
+                v_hold.placed_at := w.updated_at;
+                v_holds := v_holds || v_hold;
+                v_leg.detail_digest := hold_digest_v1(v_hold);
+            END IF;
             v_leg.digest := transfer_digest_v1(w.digest, v_leg);
             w.digest := v_leg.digest;
             v_legs := v_legs || v_leg;
-            v_leg_ords := v_leg_ords || r.ord;
         END LOOP;
         IF h.version IS NOT NULL THEN
             UPDATE holds SET
@@ -454,29 +535,14 @@ BEGIN
     SELECT x.wallet_id, d.version, d.salt, x.description, x.service, x.metadata
     FROM unnest(v_decisions) AS d INNER JOIN unnest(v_requests) AS x ON x.ord = d.ord
     WHERE d.salt IS NOT NULL;
-    INSERT INTO refusals (wallet_id, app_id, key, terms, code, facts, wallet_version, created_at)
-    SELECT x.wallet_id, x.app_id, x.key, x.terms, d.code, d.facts, d.version, p_now
-    FROM unnest(v_decisions) AS d INNER JOIN unnest(v_requests) AS x ON x.ord = d.ord
-    WHERE NOT d.replayed AND x.key IS NOT NULL
-        AND d.code NOT IN ('ok', 'wallet_busy', 'wallet_not_found');
+    INSERT INTO refusals SELECT f.* FROM unnest(v_refusals) AS f;
     INSERT INTO holds (
-        wallet_id, version, app_id, placed_micro, estimate_micro, on_expiry, expires_at, placed_at
+        wallet_id, version, app_id, session_user_id, placed_micro, estimate_micro, on_expiry, expires_at, placed_at
     )
-    SELECT t.wallet_id, t.version, t.app_id, t.amount_micro, x.estimate_micro,
-        coalesce(x.on_expiry, 'release'),
-        t.created_at + make_interval(secs => coalesce(x.lifetime_seconds, 900)), t.created_at
-    FROM ROWS FROM (unnest(v_legs)) WITH ORDINALITY AS t
-    INNER JOIN unnest(v_requests) AS x ON x.ord = v_leg_ords[t.ordinality]
-    WHERE t.kind = 'hold';
-    INSERT INTO lots (
-        wallet_id, version, source, amount_micro, available_micro, price_minor, currency,
-        priority, expires_at, reference, created_at
-    )
-    SELECT t.wallet_id, t.version, x.source, t.amount_micro, 0, x.price_minor, x.currency,
-        coalesce(x.priority, 50), x.lot_expires_at, x.reference, t.created_at
-    FROM ROWS FROM (unnest(v_legs)) WITH ORDINALITY AS t
-    INNER JOIN unnest(v_requests) AS x ON x.ord = v_leg_ords[t.ordinality]
-    WHERE t.kind = 'grant';
+    SELECT x.wallet_id, x.version, x.app_id, x.session_user_id, x.placed_micro, x.estimate_micro, x.on_expiry,
+        x.expires_at, x.placed_at
+    FROM unnest(v_holds) AS x;
+    INSERT INTO lots SELECT l.* FROM unnest(v_lots) AS l;
 
     -- 5. Which lots were burned follows from the order of the transfers alone.
     PERFORM assign_lots_v1(v_legs);

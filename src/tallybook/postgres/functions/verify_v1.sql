@@ -59,7 +59,10 @@ SET search_path = tallybook, pg_catalog, pg_temp AS $$
         UNION ALL
         SELECT o.wallet_id, o.version, 'chain', 'the digest does not fit the row and the one before it'
         FROM ordered AS o
-        WHERE o.digest <> transfer_digest_v1(coalesce((o.before).digest, '\x'), (
+        LEFT JOIN wallets AS w ON w.wallet_id = o.wallet_id
+        WHERE o.digest IS DISTINCT FROM transfer_digest_v1(coalesce(
+            (o.before).digest, first_digest_v1(w.owner_user_id, w.owner_organisation_id)
+        ), (
             SELECT t FROM transfers AS t WHERE t.wallet_id = o.wallet_id AND t.version = o.version
         ))
         UNION ALL
@@ -74,7 +77,8 @@ SET search_path = tallybook, pg_catalog, pg_temp AS $$
         FROM wallets AS w LEFT JOIN newest AS n ON n.wallet_id = w.wallet_id
         WHERE (w.available_micro, w.held_micro, w.debt_micro, w.version, w.digest)
             IS DISTINCT FROM (coalesce(n.available_after, 0), coalesce(n.held_after, 0),
-                coalesce(n.debt_after, 0), coalesce(n.version, 0), coalesce(n.digest, '\x'))
+                coalesce(n.debt_after, 0), coalesce(n.version, 0),
+                coalesce(n.digest, first_digest_v1(w.owner_user_id, w.owner_organisation_id)))
         UNION ALL
         SELECT n.wallet_id, n.version, 'wallet_missing', 'transfers of a wallet that does not exist'
         FROM newest AS n WHERE NOT EXISTS (SELECT 1 FROM wallets AS w WHERE w.wallet_id = n.wallet_id)
@@ -113,6 +117,17 @@ SET search_path = tallybook, pg_catalog, pg_temp AS $$
         SELECT l.wallet_id, l.version, 'lot_grant', 'the lot and the transfer that brought it differ'
         FROM lots AS l LEFT JOIN transfers AS t ON t.wallet_id = l.wallet_id AND t.version = l.version
         WHERE t.kind IS DISTINCT FROM 'grant' OR t.amount_micro IS DISTINCT FROM l.amount_micro
+        UNION ALL
+        SELECT t.wallet_id, t.version, 'lot_terms', 'the lot does not say what it said when it came'
+        FROM transfers AS t LEFT JOIN lots AS l ON l.wallet_id = t.wallet_id AND l.version = t.version
+        WHERE t.kind = 'grant' AND t.detail_digest IS DISTINCT FROM lot_digest_v1(l)
+        UNION ALL
+        SELECT t.wallet_id, t.version, 'hold_terms', 'the hold does not say what it said when it was placed'
+        FROM transfers AS t LEFT JOIN holds AS h ON h.wallet_id = t.wallet_id AND h.version = t.version
+        WHERE t.kind = 'hold' AND t.detail_digest IS DISTINCT FROM hold_digest_v1(h)
+        UNION ALL
+        SELECT f.wallet_id, f.wallet_version, 'refusal', format('the answer to key %L was changed', f.key)
+        FROM refusals AS f WHERE f.digest IS DISTINCT FROM refusal_digest_v1(f)
         UNION ALL
         SELECT t.wallet_id, t.version, 'transfer_lots',
             format('moves %s of its lots instead of %s', coalesce(m.amount_micro, 0), t.amount_micro)

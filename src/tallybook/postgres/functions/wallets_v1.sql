@@ -12,8 +12,8 @@ BEGIN
             wallets.owner_user_id = p_user_id OR wallets.owner_organisation_id = p_organisation_id
         );
         IF FOUND THEN RETURN v_wallet_id; END IF;
-        INSERT INTO wallets (owner_user_id, owner_organisation_id, created_at, updated_at)
-        VALUES (p_user_id, p_organisation_id, p_now, p_now)
+        INSERT INTO wallets (owner_user_id, owner_organisation_id, digest, created_at, updated_at)
+        VALUES (p_user_id, p_organisation_id, first_digest_v1(p_user_id, p_organisation_id), p_now, p_now)
         ON CONFLICT DO NOTHING RETURNING wallets.wallet_id INTO v_wallet_id;
         IF FOUND THEN RETURN v_wallet_id; END IF;
     END LOOP;

@@ -19,6 +19,10 @@ def run() -> None:
         context.configure(
             connection=connection, version_table_schema="tallybook", transaction_per_migration=True
         )
+        if context.get_context().get_current_revision() == context.get_head_revision():
+            # Nothing to do, so nothing to wait for either.
+            engine.dispose()
+            return
         with context.begin_transaction():
             # Two services that start at once must not migrate at once.
             connection.execute(text("SELECT pg_advisory_xact_lock(7426355)"))

@@ -11,8 +11,11 @@ SELECT tallybook.open_wallet_v1(:now, :user_id, :organisation_id) AS wallet_id;
 SELECT tallybook.claim_v1(:now, :livemode, :object_kind, :object_id, :wallet_id) AS wallet_id;
 
 -- name: wallet
--- A wallet as it is now.
-SELECT * FROM tallybook.wallets WHERE wallet_id = :wallet_id;
+-- A wallet as it is now; an organisation counts as active.
+SELECT w.*, coalesce(u.is_active, true) AS owner_is_active
+FROM tallybook.wallets AS w
+LEFT JOIN tallybook.users AS u ON u.user_id = w.owner_user_id
+WHERE w.wallet_id = :wallet_id;
 
 -- name: transfers_before
 -- A page of a wallet's history, newest first, before a version.

@@ -18,7 +18,7 @@ CREATE TABLE tallybook.wallets (
     held_micro            bigint NOT NULL DEFAULT 0 CHECK (held_micro >= 0),
     debt_micro            bigint NOT NULL DEFAULT 0 CHECK (debt_micro >= 0),
     version               bigint NOT NULL DEFAULT 0,
-    digest                bytea NOT NULL DEFAULT '\x',
+    digest                bytea NOT NULL,
     created_at            timestamptz NOT NULL,
     updated_at            timestamptz NOT NULL,
     CHECK (num_nonnulls(owner_user_id, owner_organisation_id) = 1),
@@ -26,7 +26,7 @@ CREATE TABLE tallybook.wallets (
 ) WITH (fillfactor = 70);
 COMMENT ON COLUMN tallybook.wallets.available_micro IS 'What can be spent now, in micro-credits.';
 COMMENT ON COLUMN tallybook.wallets.version IS 'How many transfers this wallet has; the number of the newest.';
-COMMENT ON COLUMN tallybook.wallets.digest IS 'The head of the wallet''s hash chain.';
+COMMENT ON COLUMN tallybook.wallets.digest IS 'The head of the wallet''s hash chain, which begins with whose it is.';
 CREATE UNIQUE INDEX wallets_default_of_user ON tallybook.wallets (owner_user_id) WHERE is_default;
 CREATE UNIQUE INDEX wallets_default_of_organisation
 ON tallybook.wallets (owner_organisation_id) WHERE is_default;
@@ -42,12 +42,13 @@ CREATE TABLE tallybook.transfers (
     held_after      bigint NOT NULL CHECK (held_after >= 0),
     debt_after      bigint NOT NULL CHECK (debt_after >= 0),
     app_id          integer NOT NULL,
-    key             text CHECK (length(key) BETWEEN 1 AND 255),
+    key             text CHECK (length(key) BETWEEN 1 AND 320),
     terms           bytea,
     part_of         bigint,
     hold_version    bigint,
     lot_version     bigint,
     note_digest     bytea,
+    detail_digest   bytea,
     created_at      timestamptz NOT NULL,
     digest          bytea NOT NULL,
     PRIMARY KEY (wallet_id, version),
@@ -70,19 +71,24 @@ COMMENT ON COLUMN tallybook.transfers.version IS 'Its number within the wallet, 
 COMMENT ON COLUMN tallybook.transfers.part_of IS 'The first transfer of the same request, when a request makes several.';
 COMMENT ON COLUMN tallybook.transfers.hold_version IS 'The transfer that placed the hold this one belongs to.';
 COMMENT ON COLUMN tallybook.transfers.lot_version IS 'The lot to burn first (money that comes back), if one is named.';
+COMMENT ON COLUMN tallybook.transfers.key IS
+'The caller''s idempotency key, with who it belongs to in front where that is not the app itself.';
 COMMENT ON COLUMN tallybook.transfers.terms IS 'A digest of what was asked under the key: another digest is a misuse of the key.';
+COMMENT ON COLUMN tallybook.transfers.detail_digest IS
+'SHA-256 over the terms of the hold or the lot that it made: what those rows say can be checked too.';
 COMMENT ON COLUMN tallybook.transfers.digest IS 'SHA-256 over the digest before it and this row: the chain.';
 CREATE UNIQUE INDEX transfers_by_key ON tallybook.transfers (wallet_id, app_id, key) WHERE key IS NOT NULL;
 
 CREATE TABLE tallybook.refusals (
     wallet_id      bigint NOT NULL,
     app_id         integer NOT NULL,
-    key            text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    key            text NOT NULL CHECK (length(key) BETWEEN 1 AND 320),
     terms          bytea NOT NULL,
     code           text NOT NULL,
     facts          jsonb NOT NULL,
     wallet_version bigint NOT NULL,
     created_at     timestamptz NOT NULL,
+    digest         bytea NOT NULL,
     PRIMARY KEY (wallet_id, app_id, key)
 );
 COMMENT ON TABLE tallybook.refusals IS 'A refusal is an answer too: a retry of it is refused again, whatever was bought since.';
@@ -103,6 +109,7 @@ CREATE TABLE tallybook.holds (
     wallet_id       bigint NOT NULL,
     version         bigint NOT NULL,
     app_id          integer NOT NULL,
+    session_user_id bigint,
     placed_micro    bigint NOT NULL CHECK (placed_micro > 0),
     captured_micro  bigint NOT NULL DEFAULT 0 CHECK (captured_micro >= 0),
     released_micro  bigint NOT NULL DEFAULT 0 CHECK (released_micro >= 0),
@@ -120,6 +127,8 @@ CREATE TABLE tallybook.holds (
     CHECK (captured_micro + released_micro <= placed_micro),
     CHECK ((settled_at IS NULL) = (captured_micro + released_micro < placed_micro))
 ) WITH (fillfactor = 70);
+COMMENT ON COLUMN tallybook.holds.session_user_id IS
+'The user whose session placed it; null when the app itself did, so that the customer cannot settle the app''s hold.';
 COMMENT ON COLUMN tallybook.holds.lot_versions IS 'The lots that the hold has pinned, in burn order; lot_micros says how much of each is left.';
 CREATE INDEX holds_open_by_expiry ON tallybook.holds (expires_at) WHERE settled_at IS NULL;
 CREATE INDEX holds_open_by_wallet ON tallybook.holds (wallet_id) WHERE settled_at IS NULL;

@@ -35,7 +35,7 @@ SELECT
     t.wallet_id * 1000000000 + t.version AS id,
     w.owner_user_id AS user_id,
     CASE WHEN t.credit = 'available' THEN t.amount_micro ELSE -t.amount_micro END / 1000000.0 AS amount,
-    n.description,
+    CASE WHEN t.app_id IN (0, apps.app_id()) THEN n.description END AS description,
     CASE t.kind
         WHEN 'spend' THEN 'service'
         WHEN 'grant' THEN CASE t.debit WHEN 'purchases' THEN 'purchase'
@@ -43,14 +43,15 @@ SELECT
         WHEN 'hold' THEN 'hold' WHEN 'release' THEN 'hold_release'
         WHEN 'clawback' THEN 'refund' WHEN 'repay' THEN 'debt_repayment' ELSE t.kind
     END AS transaction_type,
-    n.metadata,
-    t.key AS idempotency_key,
+    CASE WHEN t.app_id IN (0, apps.app_id()) THEN n.metadata END AS metadata,
+    CASE WHEN t.app_id = apps.app_id() THEN t.key END AS idempotency_key,
     t.created_at
 FROM tallybook.transfers AS t
 INNER JOIN tallybook.wallets AS w ON w.wallet_id = t.wallet_id AND w.is_default
 LEFT JOIN tallybook.notes AS n ON n.wallet_id = t.wallet_id AND n.version = t.version
 WHERE 'available' IN (t.debit, t.credit) AND w.owner_user_id IS NOT NULL AND apps.may('read_credits');
-COMMENT ON VIEW apps.credits_transactions IS 'One row per change of what a user can spend: their sum is the balance.';
+COMMENT ON VIEW apps.credits_transactions IS
+'One row per change of what a user can spend: their sum is the balance. What other apps wrote about theirs is not shown.';
 
 CREATE VIEW apps.credit_transactions AS SELECT * FROM apps.credits_transactions;
 
@@ -143,24 +144,10 @@ END $$;
 COMMENT ON FUNCTION apps.insert_transaction() IS
 'An INSERT through the views is a spend or a grant of the ledger, under its lock: it cannot overspend.';
 
-CREATE FUNCTION apps.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% of % refused: it follows from the ledger', TG_OP, TG_TABLE_NAME
-    USING ERRCODE = 'TB403', HINT = 'INSERT INTO credits_transactions with a positive or a negative amount instead.';
-END $$;
-COMMENT ON FUNCTION apps.refuse_change() IS 'Says why a balance or a transaction cannot be edited, and what to do instead.';
-
 CREATE TRIGGER insert_is_a_request INSTEAD OF INSERT ON apps.credits_transactions
 FOR EACH ROW EXECUTE FUNCTION apps.insert_transaction();
 CREATE TRIGGER insert_is_a_request INSTEAD OF INSERT ON apps.credit_transactions
 FOR EACH ROW EXECUTE FUNCTION apps.insert_transaction();
-CREATE TRIGGER history_is_not_edited INSTEAD OF UPDATE OR DELETE ON apps.credits_transactions
-FOR EACH ROW EXECUTE FUNCTION apps.refuse_change();
-CREATE TRIGGER history_is_not_edited INSTEAD OF UPDATE OR DELETE ON apps.credit_transactions
-FOR EACH ROW EXECUTE FUNCTION apps.refuse_change();
-CREATE TRIGGER balances_are_not_edited INSTEAD OF INSERT OR UPDATE OR DELETE ON apps.users
-FOR EACH ROW EXECUTE FUNCTION apps.refuse_change();
-
 CREATE FUNCTION tallybook.create_app_login_v1(p_app_id integer, p_scram_verifier text)
 RETURNS text LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = tallybook, pg_catalog, pg_temp AS $$
@@ -179,6 +166,7 @@ BEGIN
         EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', v_role, '15s');
         EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', v_role, '10s');
     END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), v_role);
     UPDATE apps SET database_role = v_role WHERE apps.app_id = p_app_id;
     RETURN v_role;
 END $$;

@@ -33,8 +33,8 @@ TO tallybook_runtime;
 
 GRANT USAGE ON SCHEMA apps TO tallybook_apps;
 GRANT SELECT ON ALL TABLES IN SCHEMA apps TO tallybook_apps;
-GRANT INSERT, UPDATE, DELETE ON apps.credits_transactions, apps.credit_transactions, apps.users
-TO tallybook_apps;
+-- INSERT and no more: whoever may UPDATE or DELETE a view may also LOCK it, and its tables with it, against everybody.
+GRANT INSERT ON apps.credits_transactions, apps.credit_transactions TO tallybook_apps;
 GRANT EXECUTE ON FUNCTION
 apps.app_id(), apps.may(text), apps.change_credits(bigint, numeric, text, text, jsonb, text)
 TO tallybook_apps;
