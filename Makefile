@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STRIPE_TYPES := tools/stripe_types/node_modules/.installed
 WORKERS ?= 2
+ON_POSTGRES_16 := tests/ledger tests/postgres/test_migrating.py tests/postgres/test_lanes.py tests/sdk/test_direct_sql.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format bench lock schema clean chromium
@@ -18,6 +19,8 @@ demo: $(INSTALLED) ## Start everything here and walk the main job (ONCE=1 exits 
 
 test: $(INSTALLED) $(STRIPE_TYPES) chromium ## Run all tests, the real database's and the real browser's included.
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@echo "Once more on PostgreSQL 16, what depends on the database's version:"
+	TALLYBOOK_TEST_POSTGRES=16 $(BIN)/pytest -q -n $(WORKERS) $(ON_POSTGRES_16)
 
 check: lint test ## What CI runs: the static checks and all tests.
 

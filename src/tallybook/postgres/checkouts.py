@@ -68,13 +68,19 @@ async def by_session(tx: Transaction, stripe_session_id: str, *, lock: bool = Fa
     return _maybe(await tx.maybe(statement, stripe_session_id=stripe_session_id))
 
 
-async def opened(tx: Transaction, now: datetime, *, checkout_id: int, report: SessionReport) -> Checkout:
-    """Keep the session that the intent became, unless another request did first; gives the checkout back."""
+async def opened(
+    tx: Transaction, now: datetime, *, checkout_id: int, report: SessionReport, stripe_customer_id: str
+) -> Checkout:
+    """Keep the session that the intent became, unless another request did first; gives the checkout back.
+
+    ``stripe_customer_id`` is whom it was opened for.
+    """
     await tx.run(
         _SQL.opened,
         now=now,
         checkout_id=checkout_id,
         stripe_session_id=report.id,
+        stripe_customer_id=stripe_customer_id,
         url=report.url,
         expires_at=report.expires_at,
     )
@@ -104,6 +110,8 @@ async def followed(
         checkout_id=checkout_id,
         status=str(judgement.status),
         payment_intent_id=report.payment_intent_id,
+        payment_status=report.payment_status,
+        session_metadata=dict(report.metadata),
         paid_minor=report.amount_total if judgement.grants else None,
         granted_version=granted_version,
     )
@@ -134,6 +142,8 @@ def _maybe(row: Row | None) -> Checkout | None:
         stripe_customer_id=row["stripe_customer_id"],
         url=row["url"],
         paid_minor=row["paid_minor"],
+        payment_status=row["payment_status"],
+        session_metadata=row["session_metadata"],
         granted_version=row["granted_version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -29,11 +29,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """A user's Stripe customer; without an id yet, ``intent_id`` is the idempotency key to make one."""
+    """A user's Stripe customer; without an id yet, intent and attempt are the idempotency key to make one."""
 
     user_id: int
     email: str
     intent_id: UUID
+    attempt: int
     stripe_customer_id: str | None
 
 
@@ -80,20 +81,44 @@ async def intend_customer(tx: Transaction, now: datetime, *, user_id: int) -> Cu
     if not buyer["is_active"]:
         raise UserInactiveError
     await tx.run(_SQL.intend_customer, now=now, user_id=user_id)
-    row = await tx.one(_SQL.customer, user_id=user_id)
-    return Customer(
-        user_id=user_id,
-        email=buyer["email"],
-        intent_id=row["intent_id"],
-        stripe_customer_id=row["stripe_customer_id"],
+    return await _customer(tx, user_id)
+
+
+async def keep_customer(
+    tx: Transaction, now: datetime, customer: Customer, *, stripe_customer_id: str
+) -> Customer:
+    """Keep what Stripe made of this intent, unless another request did first; gives back what stands."""
+    await tx.run(
+        _SQL.keep_customer,
+        now=now,
+        user_id=customer.user_id,
+        intent_id=customer.intent_id,
+        stripe_customer_id=stripe_customer_id,
     )
+    return await _customer(tx, customer.user_id)
 
 
-async def keep_customer(tx: Transaction, now: datetime, *, user_id: int, stripe_customer_id: str) -> str:
-    """Keep the customer that Stripe made, unless another request did first; gives back the one that stands."""
-    await tx.run(_SQL.keep_customer, now=now, user_id=user_id, stripe_customer_id=stripe_customer_id)
-    row = await tx.one(_SQL.customer, user_id=user_id)
-    return str(row["stripe_customer_id"])
+async def next_attempt(tx: Transaction, now: datetime, customer: Customer) -> Customer:
+    """The attempt ended for good without a customer, the next one gets its own key; gives back what stands."""
+    await tx.run(
+        _SQL.next_attempt,
+        now=now,
+        user_id=customer.user_id,
+        intent_id=customer.intent_id,
+        attempt=customer.attempt,
+    )
+    return await _customer(tx, customer.user_id)
+
+
+async def forget_customer(tx: Transaction, now: datetime, customer: Customer) -> Customer:
+    """The customer is gone from Stripe: a new intent, unless another request wrote it; gives back what stands."""
+    await tx.run(
+        _SQL.forget_customer,
+        now=now,
+        user_id=customer.user_id,
+        stripe_customer_id=customer.stripe_customer_id,
+    )
+    return await _customer(tx, customer.user_id)
 
 
 async def app_domains(tx: Transaction) -> list[str]:
@@ -131,4 +156,15 @@ async def give_fence_back(tx: Transaction, now: datetime, fence: Fence) -> None:
         now=now,
         stripe_customer_id=fence.stripe_customer_id,
         fence=fence.fence,
+    )
+
+
+async def _customer(tx: Transaction, user_id: int) -> Customer:
+    row = await tx.one(_SQL.customer, user_id=user_id)
+    return Customer(
+        user_id=user_id,
+        email=row["email"],
+        intent_id=row["intent_id"],
+        attempt=row["attempt"],
+        stripe_customer_id=row["stripe_customer_id"],
     )

@@ -1159,12 +1159,15 @@ CREATE VIEW apps.credit_transactions AS
 CREATE TABLE tallybook.stripe_customers (
     user_id bigint NOT NULL,
     intent_id uuid NOT NULL,
+    attempt integer DEFAULT 1 NOT NULL,
     stripe_customer_id text,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL
 );
 
-COMMENT ON COLUMN tallybook.stripe_customers.intent_id IS 'Written before Stripe is asked, and sent as the idempotency key: two racing requests make one customer.';
+COMMENT ON COLUMN tallybook.stripe_customers.intent_id IS 'Written before Stripe is asked, and sent in the idempotency key: two racing requests make one customer.';
+
+COMMENT ON COLUMN tallybook.stripe_customers.attempt IS 'Sent with the intent: Stripe repeats a failure under its key, so what failed for good is tried under a new one.';
 
 CREATE VIEW apps.stripe_customers WITH (security_barrier='true') AS
  SELECT user_id AS id,
@@ -1311,14 +1314,19 @@ CREATE TABLE tallybook.checkouts (
     status text DEFAULT 'intended'::text NOT NULL,
     attempt integer DEFAULT 1 NOT NULL,
     stripe_session_id text,
+    stripe_customer_id text,
     stripe_payment_intent_id text,
     url text,
     paid_minor bigint,
+    payment_status text,
+    session_metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     granted_version bigint,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone,
     CONSTRAINT checkouts_amount_minor_check CHECK ((amount_minor >= 0)),
+    CONSTRAINT checkouts_check CHECK (((stripe_session_id IS NULL) OR (stripe_customer_id IS NOT NULL))),
+    CONSTRAINT checkouts_check1 CHECK (((status <> 'paid'::text) OR (payment_status IS NOT NULL))),
     CONSTRAINT checkouts_credits_micro_check CHECK ((credits_micro >= 0)),
     CONSTRAINT checkouts_mode_check CHECK ((mode = ANY (ARRAY['payment'::text, 'subscription'::text]))),
     CONSTRAINT checkouts_quantity_check CHECK (((quantity >= 1) AND (quantity <= 1000))),
@@ -1326,6 +1334,10 @@ CREATE TABLE tallybook.checkouts (
 );
 
 COMMENT ON COLUMN tallybook.checkouts.credits_micro IS 'Bound when the checkout is opened: later catalogue changes do not matter.';
+
+COMMENT ON COLUMN tallybook.checkouts.stripe_customer_id IS 'Whom the session was opened for: the user''s customer may be another one since, if this one was deleted at Stripe.';
+
+COMMENT ON COLUMN tallybook.checkouts.payment_status IS 'What Stripe said when the status last changed, as session_metadata: a paid checkout is shown without asking again.';
 
 COMMENT ON COLUMN tallybook.checkouts.granted_version IS 'The transfer that brought the credits to the wallet.';
 

@@ -93,6 +93,18 @@ class StripeGateway:
         )
         return made.id
 
+    async def customer_is_gone(self, customer_id: str) -> bool:
+        """Whether a customer was deleted, which Stripe never undoes, or was never there."""
+        try:
+            found = await patiently(
+                "customers.retrieve", lambda: self._client.v1.customers.retrieve_async(customer_id)
+            )
+        except StripeRefusedError as refusal:
+            if refusal.facts.get("stripe_status") == _NOT_FOUND:
+                return True
+            raise
+        return readings.is_deleted(found)
+
     async def price(self, price_id: str) -> PriceReport | None:
         """A price with its product, or None if Stripe has none of that id."""
         try:
@@ -201,12 +213,12 @@ class StripeGateway:
         return readings.session(made)
 
     async def session(self, session_id: str) -> SessionReport | None:
-        """A session as it is right now, with its payment intent; None if Stripe has none of that id."""
+        """A session as it is right now, with its payment's latest charge; None if Stripe has none of that id."""
         try:
             found = await patiently(
                 "checkout.sessions.retrieve",
                 lambda: self._client.v1.checkout.sessions.retrieve_async(
-                    session_id, {"expand": ["payment_intent"]}
+                    session_id, {"expand": ["payment_intent.latest_charge"]}
                 ),
             )
         except StripeRefusedError as refusal:

@@ -24,11 +24,18 @@ def id_of(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def is_deleted(found: stripe.StripeObject) -> bool:
+    """Whether an object is the stub that is left of a deleted one."""
+    return bool(found.to_dict().get("deleted"))
+
+
 def session(found: stripe.checkout.Session) -> SessionReport:
     """A Checkout Session."""
     raw: dict[str, Any] = found.to_dict()
     details = raw.get("total_details") or {}
     intent = raw.get("payment_intent")
+    charge = intent.get("latest_charge") if isinstance(intent, Mapping) else None
+    refunded = charge if isinstance(charge, Mapping) else {}
     return SessionReport(
         id=raw["id"],
         mode=raw["mode"],
@@ -43,6 +50,8 @@ def session(found: stripe.checkout.Session) -> SessionReport:
         customer_id=id_of(raw.get("customer")),
         payment_intent_id=id_of(intent),
         payment_intent_status=intent.get("status") if isinstance(intent, Mapping) else None,
+        amount_refunded=refunded.get("amount_refunded") or 0,
+        charge_refunded=refunded.get("refunded") is True,
         livemode=raw["livemode"],
         metadata=dict(raw.get("metadata") or {}),
         url=raw.get("url"),

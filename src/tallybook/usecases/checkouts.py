@@ -8,6 +8,7 @@ from tallybook.domain.catalog.links import Link, find
 from tallybook.domain.catalog.products import Product
 from tallybook.domain.errors import (
     AmountOutOfRangeError,
+    BillingError,
     CatalogNotPushedError,
     CheckoutNotFoundError,
     IdempotencyKeyReusedError,
@@ -16,6 +17,7 @@ from tallybook.domain.errors import (
     PriceNotFoundError,
     StripeOutcomeSealedError,
     StripeRefusedError,
+    StripeUnavailableError,
     SubscriptionsNotAvailableError,
 )
 from tallybook.domain.identity.callers import Caller, Permission
@@ -28,6 +30,9 @@ from tallybook.postgres import catalog, checkouts, customers, ledger
 from tallybook.postgres.pool import Transaction
 from tallybook.stripe.gateway import SessionOrder, StripeGateway, configured
 from tallybook.usecases.context import Context
+
+_CUSTOMER_ATTEMPTS = 2
+"""Stripe is asked for a customer so often at one go: a failure that it repeats, then under a new key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +88,7 @@ async def open_checkout(
     if checkout.stripe_session_id is not None:
         return Opened(checkout=checkout, replayed=True)
     deployment = str(account.deployment_id)
-    customer_id = await _customer_id(ctx, stripe, customer, deployment)
-    report = await _session(ctx, stripe, checkout, customer_id, deployment)
-    return Opened(checkout=await _keep(ctx, checkout, report), replayed=False)
+    return Opened(checkout=await _opened(ctx, stripe, checkout, customer, deployment), replayed=False)
 
 
 async def checkout(ctx: Context, caller: Caller, checkout_id: int) -> Checkout:
@@ -198,29 +201,57 @@ async def _intend(ctx: Context, tx: Transaction, app_id: int, key: str | None, b
     return found
 
 
-async def _customer_id(
+async def _opened(
+    ctx: Context, stripe: StripeGateway, checkout: Checkout, customer: customers.Customer, deployment: str
+) -> Checkout:
+    """The checkout with its session; a customer who was deleted at Stripe is made anew, once."""
+    customer, customer_id = await _known_to_stripe(ctx, stripe, customer, deployment)
+    try:
+        report = await _session(ctx, stripe, checkout, customer_id, deployment)
+    except StripeRefusedError as refusal:
+        missing = refusal.facts.get("stripe_code") == "resource_missing"
+        if not missing or not await stripe.customer_is_gone(customer_id):
+            raise
+        async with ctx.db.transaction() as tx:
+            customer = await customers.forget_customer(tx, ctx.clock(), customer)
+            again = await checkouts.by_id(tx, checkout.checkout_id)
+        assert again is not None
+        if again.stripe_session_id is not None:
+            return again
+        customer, customer_id = await _known_to_stripe(ctx, stripe, customer, deployment)
+        report = await _session(ctx, stripe, again, customer_id, deployment)
+    return await _keep(ctx, checkout, report, customer_id)
+
+
+async def _known_to_stripe(
     ctx: Context, stripe: StripeGateway, customer: customers.Customer, deployment: str
-) -> str:
-    """The user's one Stripe customer; whoever makes it sends the same key, so races make one."""
-    if customer.stripe_customer_id is not None:
-        return customer.stripe_customer_id
-    made = await stripe.create_customer(
-        email=customer.email,
-        metadata={"user_id": str(customer.user_id), "deployment": deployment},
-        idempotency_key=f"customer:{customer.intent_id}",
-    )
-    async with ctx.db.transaction() as tx:
-        return await customers.keep_customer(
-            tx, ctx.clock(), user_id=customer.user_id, stripe_customer_id=made
-        )
+) -> tuple[customers.Customer, str]:
+    """The user's one Stripe customer and its id; whoever makes it sends the same key, so races make one."""
+    refused: BillingError = StripeUnavailableError()
+    for _ in range(_CUSTOMER_ATTEMPTS):
+        if customer.stripe_customer_id is not None:
+            break
+        try:
+            made = await stripe.create_customer(
+                email=customer.email,
+                metadata={"user_id": str(customer.user_id), "deployment": deployment},
+                idempotency_key=f"customer:{customer.intent_id}:{customer.attempt}",
+            )
+        except (StripeRefusedError, StripeOutcomeSealedError) as refusal:
+            # Stored under this key, or the e-mail changed since it was first sent: only another key can help.
+            refused = refusal
+            async with ctx.db.transaction() as tx:
+                customer = await customers.next_attempt(tx, ctx.clock(), customer)
+        else:
+            async with ctx.db.transaction() as tx:
+                customer = await customers.keep_customer(tx, ctx.clock(), customer, stripe_customer_id=made)
+    if customer.stripe_customer_id is None:
+        raise refused
+    return customer, customer.stripe_customer_id
 
 
 async def _session(
-    ctx: Context,
-    stripe: StripeGateway,
-    checkout: Checkout,
-    customer_id: str,
-    deployment: str,
+    ctx: Context, stripe: StripeGateway, checkout: Checkout, customer_id: str, deployment: str
 ) -> SessionReport:
     reference = plain_id("chk", checkout.checkout_id)
     order = SessionOrder(
@@ -249,11 +280,13 @@ async def _session(
         raise
 
 
-async def _keep(ctx: Context, checkout: Checkout, report: SessionReport) -> Checkout:
+async def _keep(ctx: Context, checkout: Checkout, report: SessionReport, customer_id: str) -> Checkout:
     """Store the session and claim it for the wallet, before anybody can learn its URL and pay."""
     async with ctx.db.transaction() as tx:
         now = ctx.clock()
-        kept = await checkouts.opened(tx, now, checkout_id=checkout.checkout_id, report=report)
+        kept = await checkouts.opened(
+            tx, now, checkout_id=checkout.checkout_id, report=report, stripe_customer_id=customer_id
+        )
         assert kept.stripe_session_id is not None
         holder = await ledger.claim(
             tx,

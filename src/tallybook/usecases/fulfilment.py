@@ -28,7 +28,7 @@ from tallybook.domain.ledger.requests import Note
 from tallybook.domain.money import Money
 from tallybook.domain.payments.checkouts import Checkout, Judgement, Status, judge
 from tallybook.domain.payments.inbox import EventStatus, Lease
-from tallybook.domain.payments.reports import SessionReport
+from tallybook.domain.payments.reports import SessionReport, SessionView
 from tallybook.postgres import audit, checkouts, customers, inbox, ledger
 from tallybook.postgres.pool import Transaction
 from tallybook.stripe.gateway import configured
@@ -45,11 +45,11 @@ _FENCE_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What settling did, in a word, and what it was about; ``report`` is what Stripe said."""
+    """What settling did, in a word, and what it was about; ``report`` is what the customer may know of it."""
 
     outcome: str
     checkout: Checkout | None = None
-    report: SessionReport | None = None
+    report: SessionView | None = None
 
 
 async def settle_checkout(ctx: Context, stripe_session_id: str, *, lease: Lease | None = None) -> Settlement:
@@ -95,6 +95,8 @@ async def settle_payment(ctx: Context, payment_intent_id: str, *, lease: Lease |
 async def return_from_checkout(ctx: Context, caller: Caller, stripe_session_id: str) -> Settlement:
     """What a customer who comes back sees; settles first, so that the page need not wait for the webhook.
 
+    Paid is final, so that is answered from our books: looking again costs no call to Stripe and no lease.
+
     Raises:
         CheckoutNotFoundError: there is no such session, or it is another user's.
     """
@@ -106,6 +108,8 @@ async def return_from_checkout(ctx: Context, caller: Caller, stripe_session_id: 
         caller.user_for(known.user_id, Permission.PURCHASE_CREDITS)
     except PermissionDeniedError:
         raise CheckoutNotFoundError from None
+    if known.status is Status.PAID:
+        return Settlement(outcome="already_granted", checkout=known, report=known.paid_view)
     return await settle_checkout(ctx, stripe_session_id)
 
 
@@ -139,7 +143,7 @@ async def _apply(ctx: Context, tx: Transaction, report: SessionReport, *, audits
         status=judgement.status,
         granted_version=granted.version if granted else found.granted_version,
     )
-    return Settlement(outcome=judgement.outcome, checkout=now, report=report)
+    return Settlement(outcome=judgement.outcome, checkout=now, report=report.view)
 
 
 async def _grant(ctx: Context, tx: Transaction, checkout: Checkout, report: SessionReport) -> LedgerId:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from tallybook.domain.money import Credits, Money
-from tallybook.domain.payments.reports import SessionReport
+from tallybook.domain.payments.reports import SessionReport, SessionView
 
 QUANTITY_MAX = 1000
 PAID = ("paid", "no_payment_required")
@@ -21,7 +22,10 @@ _FAILED_PAYMENTS = ("requires_payment_method", "canceled")
 
 
 class Status(StrEnum):
-    """How far a checkout is; ``paid`` is final, the others follow what Stripe reports."""
+    """How far a checkout is; ``paid`` is final, the others follow what Stripe reports.
+
+    ``failed`` is also a payment that was given back before its credits were granted.
+    """
 
     INTENDED = "intended"
     OPEN = "open"
@@ -60,6 +64,8 @@ class Checkout:
     """A checkout as it is in our books: the terms are bound, whatever the catalogue says later.
 
     ``price`` and ``credits`` are for the whole quantity; ``granted_version`` is the transfer that brought them.
+    ``stripe_customer_id`` is whom the session was opened for; the user may have become another customer since.
+    ``payment_status`` and ``session_metadata`` are what Stripe said when ``status`` last changed.
     """
 
     checkout_id: int
@@ -83,6 +89,8 @@ class Checkout:
     stripe_customer_id: str | None
     url: str | None
     paid_minor: int | None
+    payment_status: str | None
+    session_metadata: Mapping[str, str]
     granted_version: int | None
     created_at: datetime
     updated_at: datetime
@@ -93,6 +101,21 @@ class Checkout:
         """The business key under which its credits are posted, once and for ever."""
         assert self.stripe_session_id is not None
         return f"stripe:checkout_session:{self.stripe_session_id}:grant"
+
+    @property
+    def paid_view(self) -> SessionView:
+        """What its customer is told once it is paid: that is final, so Stripe need not be asked."""
+        assert self.status is Status.PAID, self.checkout_id
+        assert self.stripe_session_id is not None
+        assert self.payment_status is not None
+        return SessionView(
+            id=self.stripe_session_id,
+            status="complete",
+            payment_status=self.payment_status,
+            amount_total=self.paid_minor,
+            currency=self.price.currency,
+            metadata=self.session_metadata,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +139,21 @@ def judge(checkout: Checkout, report: SessionReport, *, livemode: bool) -> Judge
     if report.status != "complete":
         return Judgement(status=checkout.status, grants=False, outcome="not_paid")
     if report.payment_status in PAID:
-        return Judgement(status=Status.PAID, grants=True, outcome="granted")
+        return _judge_paid(report)
     if report.payment_intent_status in _FAILED_PAYMENTS:
         return Judgement(status=Status.FAILED, grants=False, outcome="payment_failed")
     return Judgement(status=Status.PROCESSING, grants=False, outcome="not_paid")
+
+
+def _judge_paid(report: SessionReport) -> Judgement:
+    """Paid, but not if all of it went back before the grant; taking back after the grant is not done here.
+
+    A session stays ``paid`` whatever is refunded; its charge says so: https://docs.stripe.com/api/charges/object.
+    """
+    if report.charge_refunded or 0 < (report.amount_total or 0) <= report.amount_refunded:
+        return Judgement(status=Status.FAILED, grants=False, outcome="refunded")
+    outcome = "granted_partly_refunded" if report.amount_refunded else "granted"
+    return Judgement(status=Status.PAID, grants=True, outcome=outcome)
 
 
 def _mismatch(checkout: Checkout, report: SessionReport, *, livemode: bool) -> str | None:

@@ -10,8 +10,24 @@ from tallybook.domain.money import Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionView:
+    """What a customer is told about their Checkout Session; ``amount_total`` in minor units of ``currency``."""
+
+    id: str
+    status: str | None
+    payment_status: str
+    amount_total: int | None
+    currency: str | None
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReport:
-    """A Checkout Session as Stripe has it right now; amounts in minor units of ``currency``."""
+    """A Checkout Session as Stripe has it right now; amounts in minor units of ``currency``.
+
+    ``amount_refunded`` and ``charge_refunded`` are those of the payment's latest charge: a session says ``paid`` also
+    after its money went back.
+    """
 
     id: str
     mode: str
@@ -26,10 +42,24 @@ class SessionReport:
     customer_id: str | None
     payment_intent_id: str | None
     payment_intent_status: str | None
+    amount_refunded: int
+    charge_refunded: bool
     livemode: bool
     metadata: Mapping[str, str]
     url: str | None
     expires_at: datetime
+
+    @property
+    def view(self) -> SessionView:
+        """The part of it that its customer is told."""
+        return SessionView(
+            id=self.id,
+            status=self.status,
+            payment_status=self.payment_status,
+            amount_total=self.amount_total,
+            currency=self.currency,
+            metadata=self.metadata,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

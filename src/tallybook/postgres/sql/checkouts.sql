@@ -13,33 +13,29 @@ RETURNING checkout_id;
 
 -- name: by_id
 -- A checkout by its number.
-SELECT checkouts.*, stripe_customers.stripe_customer_id
-FROM tallybook.checkouts LEFT JOIN tallybook.stripe_customers USING (user_id)
+SELECT * FROM tallybook.checkouts
 WHERE checkout_id = :checkout_id;
 
 -- name: by_key
 -- A checkout by the key it was asked for with.
-SELECT checkouts.*, stripe_customers.stripe_customer_id
-FROM tallybook.checkouts LEFT JOIN tallybook.stripe_customers USING (user_id)
+SELECT * FROM tallybook.checkouts
 WHERE user_id = :user_id AND app_id = :app_id AND key = :key;
 
 -- name: by_session
 -- The checkout that opened a Stripe session.
-SELECT checkouts.*, stripe_customers.stripe_customer_id
-FROM tallybook.checkouts LEFT JOIN tallybook.stripe_customers USING (user_id)
+SELECT * FROM tallybook.checkouts
 WHERE stripe_session_id = :stripe_session_id;
 
 -- name: lock_by_session
 -- The checkout that opened a Stripe session, locked until the transaction ends.
-SELECT checkouts.*, stripe_customers.stripe_customer_id
-FROM tallybook.checkouts LEFT JOIN tallybook.stripe_customers USING (user_id)
-WHERE stripe_session_id = :stripe_session_id FOR UPDATE OF checkouts;
+SELECT * FROM tallybook.checkouts
+WHERE stripe_session_id = :stripe_session_id FOR UPDATE;
 
 -- name: opened
 -- Keep the Stripe session that the intent became, unless another request already did.
 UPDATE tallybook.checkouts SET
-    stripe_session_id = :stripe_session_id, url = :url, expires_at = :expires_at,
-    status = 'open', updated_at = :now
+    stripe_session_id = :stripe_session_id, stripe_customer_id = :stripe_customer_id,
+    url = :url, expires_at = :expires_at, status = 'open', updated_at = :now
 WHERE checkout_id = :checkout_id AND stripe_session_id IS NULL;
 
 -- name: next_attempt
@@ -52,6 +48,8 @@ WHERE checkout_id = :checkout_id AND attempt = :attempt AND stripe_session_id IS
 UPDATE tallybook.checkouts SET
     status = :status,
     stripe_payment_intent_id = coalesce(:payment_intent_id, stripe_payment_intent_id),
+    payment_status = :payment_status,
+    session_metadata = :session_metadata,
     paid_minor = coalesce(:paid_minor, paid_minor),
     granted_version = coalesce(:granted_version, granted_version),
     updated_at = :now

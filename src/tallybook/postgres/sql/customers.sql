@@ -20,12 +20,25 @@ ON CONFLICT (user_id) DO NOTHING;
 
 -- name: customer
 -- The user's Stripe customer, or the intent to make one.
-SELECT user_id, intent_id, stripe_customer_id FROM tallybook.stripe_customers WHERE user_id = :user_id;
+SELECT user_id, email, intent_id, attempt, stripe_customer_id
+FROM tallybook.stripe_customers INNER JOIN tallybook.users USING (user_id)
+WHERE user_id = :user_id;
 
 -- name: keep_customer
--- Keep the Stripe customer of the user, unless another request already did.
+-- Keep the Stripe customer that the intent became, unless another request did or the intent was given up.
 UPDATE tallybook.stripe_customers SET stripe_customer_id = :stripe_customer_id, updated_at = :now
-WHERE user_id = :user_id AND stripe_customer_id IS NULL;
+WHERE user_id = :user_id AND intent_id = :intent_id AND stripe_customer_id IS NULL;
+
+-- name: next_attempt
+-- The attempt ended for good without a customer: the next one gets a key of its own.
+UPDATE tallybook.stripe_customers SET attempt = attempt + 1, updated_at = :now
+WHERE user_id = :user_id AND intent_id = :intent_id AND attempt = :attempt AND stripe_customer_id IS NULL;
+
+-- name: forget_customer
+-- The customer was deleted at Stripe: the next one is a new intent.
+UPDATE tallybook.stripe_customers SET
+    stripe_customer_id = NULL, intent_id = gen_random_uuid(), attempt = 1, updated_at = :now
+WHERE user_id = :user_id AND stripe_customer_id = :stripe_customer_id;
 
 -- name: app_domains
 -- The domains of the apps that customers may be sent back to.

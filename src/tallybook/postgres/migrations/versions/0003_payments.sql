@@ -13,12 +13,15 @@ COMMENT ON TABLE tallybook.stripe_account IS 'One database serves one Stripe acc
 CREATE TABLE tallybook.stripe_customers (
     user_id            bigint PRIMARY KEY REFERENCES tallybook.users,
     intent_id          uuid NOT NULL UNIQUE,
+    attempt            integer NOT NULL DEFAULT 1,
     stripe_customer_id text UNIQUE,
     created_at         timestamptz NOT NULL,
     updated_at         timestamptz NOT NULL
 );
 COMMENT ON COLUMN tallybook.stripe_customers.intent_id IS
-'Written before Stripe is asked, and sent as the idempotency key: two racing requests make one customer.';
+'Written before Stripe is asked, and sent in the idempotency key: two racing requests make one customer.';
+COMMENT ON COLUMN tallybook.stripe_customers.attempt IS
+'Sent with the intent: Stripe repeats a failure under its key, so what failed for good is tried under a new one.';
 
 CREATE TABLE tallybook.catalog_links (
     lookup_key        text PRIMARY KEY,
@@ -54,14 +57,23 @@ CREATE TABLE tallybook.checkouts (
     CHECK (status IN ('intended', 'open', 'processing', 'paid', 'failed', 'expired')),
     attempt           integer NOT NULL DEFAULT 1,
     stripe_session_id text UNIQUE,
+    stripe_customer_id text,
     stripe_payment_intent_id text,
     url               text,
     paid_minor        bigint,
+    payment_status    text,
+    session_metadata  jsonb NOT NULL DEFAULT '{}',
     granted_version   bigint,
     created_at        timestamptz NOT NULL,
     updated_at        timestamptz NOT NULL,
-    expires_at        timestamptz
+    expires_at        timestamptz,
+    CHECK (stripe_session_id IS NULL OR stripe_customer_id IS NOT NULL),
+    CHECK (status <> 'paid' OR payment_status IS NOT NULL)
 );
+COMMENT ON COLUMN tallybook.checkouts.stripe_customer_id IS
+'Whom the session was opened for: the user''s customer may be another one since, if this one was deleted at Stripe.';
+COMMENT ON COLUMN tallybook.checkouts.payment_status IS
+'What Stripe said when the status last changed, as session_metadata: a paid checkout is shown without asking again.';
 COMMENT ON COLUMN tallybook.checkouts.credits_micro IS 'Bound when the checkout is opened: later catalogue changes do not matter.';
 COMMENT ON COLUMN tallybook.checkouts.granted_version IS 'The transfer that brought the credits to the wallet.';
 CREATE UNIQUE INDEX checkouts_by_key ON tallybook.checkouts (user_id, app_id, key) WHERE key IS NOT NULL;
