@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import structlog
 from fastapi import FastAPI
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -201,6 +203,7 @@ def make_api(
                 return
             stop = asyncio.Event()
             working = asyncio.create_task(run_worker(context, stop))
+            working.add_done_callback(_stop_without_worker)
             try:
                 yield context
             finally:
@@ -208,6 +211,13 @@ def make_api(
                 await working
 
     return server.create(serving, allowed_origins=_origins(settings), version=version("tallybook"))
+
+
+def _stop_without_worker(working: asyncio.Task[None]) -> None:
+    """A service that takes payments in and never settles them must not look well: it ends, to be started again."""
+    if not working.cancelled() and working.exception() is not None:
+        structlog.get_logger("tallybook").critical("worker_ended", exc_info=working.exception())
+        signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 from databases import TestDatabase
 
 from tallybook.domain.errors import HoldNotFoundError, PermissionDeniedError, UserInactiveError
-from tallybook.domain.identity.apps import App
+from tallybook.domain.identity.apps import App, AppChange
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import Answer, Note
@@ -177,3 +177,62 @@ async def test_an_apps_login_cannot_lock_the_tables_behind_its_views(
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute(f"LOCK TABLE {view} IN {mode} MODE")
+
+
+async def test_what_the_house_does_with_a_wallet_is_audited(ctx: Context, database: TestDatabase) -> None:
+    user = await a_customer(ctx)
+    await wallets.spend(ctx, OPERATOR, user_id=user, credits=ONE, key="s")
+    held = await wallets.place_hold(ctx, OPERATOR, user_id=user, credits=ONE, key="h")
+    assert held.hold is not None
+    await wallets.release_hold(ctx, OPERATOR, held.hold, key="r")
+    await wallets.spend(ctx, Caller(user_id=user), credits=ONE, key="own")
+
+    with psycopg.connect(database.superuser_url) as connection:
+        acts = connection.execute(
+            "SELECT action FROM tallybook.audit_log WHERE subject_kind = 'wallet' ORDER BY audit_id"
+        ).fetchall()
+
+    assert acts == [("credits.granted",), ("credits.spent",), ("hold.placed",), ("hold.released",)]
+
+
+async def test_an_app_that_is_switched_off_cannot_connect_until_it_is_on_again(ctx: Context) -> None:
+    app = await an_app(ctx, "one")
+    login = await apps.create_database_login(ctx, OPERATOR, app.public_id)
+
+    await apps.update(ctx, OPERATOR, app.public_id, AppChange(is_active=False))
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        psycopg.connect(login.url)
+    await apps.update(ctx, OPERATOR, app.public_id, AppChange(is_active=True))
+
+    with psycopg.connect(login.url) as connection:
+        assert connection.execute("SELECT app_id()").fetchone() == (app.app_id,)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("metadata", '{"a": 1e10000}'),
+        ("metadata", "[" * 40 + "]" * 40),
+        ("metadata", '{"a": "%s"}' % ("x" * 17_000)),
+        ("description", "x" * 1001),
+        ("transaction_type", "x" * 201),
+        ("idempotency_key", ""),
+        ("idempotency_key", "x" * 256),
+        ("idempotency_key", "user:1\x1fjob"),
+    ],
+)
+async def test_what_could_not_be_read_back_is_not_written_over_sql(
+    ctx: Context, column: str, value: str
+) -> None:
+    user, app = await a_customer(ctx), await an_app(ctx, "one")
+    login = await apps.create_database_login(ctx, OPERATOR, app.public_id)
+
+    with psycopg.connect(login.url) as connection, pytest.raises(psycopg.Error) as refused:
+        connection.execute(
+            f"INSERT INTO credits_transactions (user_id, amount, {column}) VALUES (%s, -1, %s)",
+            [user, value],
+        )
+
+    assert refused.value.sqlstate == "TB422"
+    found = await wallets.wallet_of_user(ctx, OPERATOR, user)
+    assert await wallets.history(ctx, OPERATOR, found.wallet_id, before=2**62, limit=9)

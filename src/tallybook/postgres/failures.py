@@ -19,6 +19,9 @@ _UNAVAILABLE = (
     asyncpg.CrashShutdownError,
     # Too many connections, no memory, no disk.
     asyncpg.InsufficientResourcesError,
+    # A server that is told to be stricter than we ask, or that fails over to a standby.
+    asyncpg.SerializationError,
+    asyncpg.ReadOnlySQLTransactionError,
     # The database is closed to connections, as during maintenance.
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.InvalidAuthorizationSpecificationError,

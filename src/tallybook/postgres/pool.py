@@ -74,9 +74,17 @@ def _limits(lock_timeout_ms: int) -> dict[str, str]:
     }
 
 
+def _read_json(text: str) -> Any:
+    """The value of a jsonb; what PostgreSQL takes and Python does not must not make a whole history unreadable."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return {"unreadable": True}
+
+
 async def _prepare(connection: asyncpg.Connection[Row]) -> None:
     await connection.set_type_codec(
-        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog", format="text"
+        "jsonb", encoder=json.dumps, decoder=_read_json, schema="pg_catalog", format="text"
     )
 
 
@@ -137,7 +145,10 @@ class Database:
         """
         pool = self._patient if patient else self._fast
         with translated():
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection, connection.transaction():
+            async with (
+                pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection,
+                connection.transaction(isolation="read_committed"),
+            ):
                 yield Transaction(connection)
 
     @asynccontextmanager

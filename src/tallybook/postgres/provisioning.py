@@ -28,6 +28,7 @@ def provision(superuser_url: str, *, database: str, owner: Login, service: Login
     """Create the two roles and the database; what exists already is kept, its passwords set anew."""
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         # Two services that start at once must not make the same role at once.
+        connection.execute("SET lock_timeout = '10s'")
         connection.execute("SELECT pg_advisory_lock(7426354)")
         for login, extra in ((owner, "CREATEROLE"), (service, "NOCREATEROLE")):
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [login.role]).fetchone()
@@ -51,6 +52,7 @@ def provision(superuser_url: str, *, database: str, owner: Login, service: Login
                     sql.Identifier(database), sql.Identifier(owner.role)
                 )
             )
+        connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC")
         name = sql.Identifier(database)
         # Roles belong to the whole server: those of another database there have no business in this one.
         connection.execute(sql.SQL("REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC").format(name))

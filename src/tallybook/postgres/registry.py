@@ -203,6 +203,11 @@ async def create_app_login(tx: Transaction, app_id: int, scram_verifier: str) ->
     return LoginPlace(**dict(row))
 
 
+async def switch_app_login(tx: Transaction, app_id: int, *, enabled: bool) -> None:
+    """Let the app's login role in, or no longer; nothing happens where it has none."""
+    await tx.run(_SQL.switch_app_login, app_id=app_id, enabled=enabled)
+
+
 def app_of(row: Row) -> App:
     """The app in a row that has all columns of ``apps``."""
     return App(

@@ -37,3 +37,9 @@ async def remember(
 ) -> None:
     """Keep the sealed answer; call after ``recall`` gave None in the same transaction."""
     await tx.run(_SQL.remember, scope=scope, key=key, terms=terms, answer=answer, now=now)
+
+
+async def forget_secrets(tx: Transaction, before: datetime) -> int:
+    """Forget the answers with keys and tokens in them that were given before a moment; how many."""
+    row = await tx.one(_SQL.forget_secrets, before=before)
+    return int(row["forgotten"])

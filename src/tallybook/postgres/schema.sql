@@ -110,6 +110,16 @@ BEGIN
         RAISE EXCEPTION 'amount_out_of_range: % credits', coalesce(($2)::text, 'null')
         USING ERRCODE = 'TB422', HINT = 'An amount is not zero, has at most six decimals and is below a billion.';
     END IF;
+    -- The limits of the HTTP API: what is written here is read back there, and nobody can take it away again.
+    IF octet_length(v_metadata::text) > 16384 OR v_metadata::text ~ '[0-9]{250}'
+        OR jsonb_path_exists(v_metadata, 'lax $.**{32}')
+        OR length($3) > 1000 OR length($4) > 200
+        OR length($6) NOT BETWEEN 1 AND 255 OR $6 ~ '[[:cntrl:]]'
+    THEN
+        RAISE EXCEPTION 'invalid_request: a text, the metadata or the key is not acceptable'
+        USING ERRCODE = 'TB422', HINT = 'description: 1000 characters; transaction_type: 200; metadata: 16 KiB,'
+            ' 32 levels; idempotency_key: 1 to 255 printable characters.';
+    END IF;
     IF NOT EXISTS (SELECT 1 FROM users WHERE users.user_id = p_user_id) THEN
         RAISE EXCEPTION 'user_not_found: %', coalesce(p_user_id::text, 'null') USING ERRCODE = 'TB404';
     END IF;
@@ -355,7 +365,7 @@ BEGIN
     IF EXISTS (SELECT 1 FROM pg_roles WHERE pg_roles.rolname = v_role) THEN
         EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', v_role, p_scram_verifier);
     ELSE
-        EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L IN ROLE tallybook_apps', v_role, p_scram_verifier);
+        EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L CONNECTION LIMIT 20 IN ROLE tallybook_apps', v_role, p_scram_verifier);
         EXECUTE format('ALTER ROLE %I SET search_path = apps', v_role);
         EXECUTE format('ALTER ROLE %I SET lock_timeout = %L', v_role, '5s');
         EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', v_role, '15s');
@@ -515,6 +525,22 @@ CREATE FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organi
 $$;
 
 COMMENT ON FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) IS 'Where a wallet''s chain begins: whose wallet it is.';
+
+CREATE FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_count bigint;
+BEGIN
+    DELETE FROM remembered_requests
+    WHERE remembered_requests.created_at < p_before AND split_part(remembered_requests.scope, '.', 1)
+        IN ('apps', 'api_keys', 'sessions');
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN v_count;
+END $$;
+
+COMMENT ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) IS 'Forget remembered answers that hold a key or a token: they are kept for retries, not for ever.';
 
 CREATE FUNCTION tallybook.hold_digest_v1(h tallybook.holds) RETURNS bytea
     LANGUAGE sql STABLE
@@ -891,6 +917,20 @@ END $$;
 
 COMMENT ON FUNCTION tallybook.refuse_change() IS 'The second guard after the missing rights: history is never edited.';
 
+CREATE FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_role text := format('%s_app_%s', current_database(), p_app_id);
+BEGIN
+    IF EXISTS (SELECT 1 FROM apps WHERE apps.app_id = p_app_id AND apps.database_role = v_role) THEN
+        EXECUTE format('ALTER ROLE %I %s', v_role, CASE WHEN p_enabled THEN 'LOGIN' ELSE 'NOLOGIN' END);
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) IS 'Let the login role of an app in, or no longer; its open connections see nothing once the app is off.';
+
 CREATE FUNCTION tallybook.transfer_digest_v1(p_previous bytea, t tallybook.transfers) RETURNS bytea
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1134,7 +1174,7 @@ CREATE VIEW apps.credits_transactions WITH (security_barrier='true') AS
             ELSE NULL::jsonb
         END AS metadata,
         CASE
-            WHEN (t.app_id = apps.app_id()) THEN t.key
+            WHEN (t.app_id = apps.app_id()) THEN regexp_replace(t.key, ('^.*'::text || chr(31)), ''::text)
             ELSE NULL::text
         END AS idempotency_key,
     t.created_at
@@ -1729,6 +1769,9 @@ REVOKE ALL ON FUNCTION tallybook.decide_v1(r tallybook.posting_request, w tallyb
 
 REVOKE ALL ON FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) TO tallybook_runtime;
+
 REVOKE ALL ON FUNCTION tallybook.hold_digest_v1(h tallybook.holds) FROM PUBLIC;
 
 GRANT SELECT ON TABLE tallybook.lots TO tallybook_runtime;
@@ -1748,6 +1791,9 @@ GRANT SELECT ON TABLE tallybook.refusals TO tallybook_runtime;
 REVOKE ALL ON FUNCTION tallybook.refusal_digest_v1(f tallybook.refusals) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.refuse_change() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION tallybook.transfer_digest_v1(p_previous bytea, t tallybook.transfers) FROM PUBLIC;
 

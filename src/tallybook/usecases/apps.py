@@ -131,6 +131,8 @@ async def update(ctx: Context, caller: Caller, public_id: str, change: AppChange
         if wanted == before:
             return before
         after = await registry.change_app(tx, now, wanted)
+        if after.is_active != before.is_active:
+            await registry.switch_app_login(tx, after.app_id, enabled=after.is_active)
         await _record(tx, now, caller, "app.changed", after, before=_visible(before), after=_visible(after))
     return after
 

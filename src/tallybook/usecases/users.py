@@ -13,7 +13,7 @@ from tallybook.domain.errors import (
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.identity.people import Role, User, clean_email
 from tallybook.domain.identity.sessions import RevokedReason
-from tallybook.postgres import audit, identity, remembered
+from tallybook.postgres import audit, identity, ledger, remembered
 from tallybook.postgres.pool import Transaction
 from tallybook.security import passwords
 from tallybook.usecases.context import Context
@@ -35,7 +35,7 @@ async def sign_up(ctx: Context, *, email: str, password: str, key: str | None = 
     """Make a customer's account.
 
     Unlike sign-in, this tells whether an e-mail has an account (409): a person who forgot that they have one must
-    learn it. The rate limit is what keeps it from being a way to try out addresses.
+    learn it. Nothing limits yet how often it is asked (docs/configuration.md): put a rate limit in front.
 
     Raises:
         EmailTakenError, EmailInvalidError, PasswordUnfitError: each for its reason.
@@ -59,6 +59,7 @@ async def sign_up(ctx: Context, *, email: str, password: str, key: str | None = 
             user = await identity.add_user(
                 tx, now, email=email, password_hash=password_hash, role=Role.CUSTOMER
             )
+            await ledger.open_wallet(tx, now, user_id=user.user_id)
             if key is not None:
                 sealed = ctx.sealer.seal_json(user.user_id, scope)
                 await remembered.remember(tx, now, scope, key, terms=terms, answer=sealed)
@@ -90,6 +91,8 @@ async def create_user(
     async with ctx.db.transaction() as tx:
         now = ctx.clock()
         user = await identity.add_user(tx, now, email=email, password_hash=password_hash, role=role)
+        # A row, not a rule: a wallet that comes into being later could be kept waiting by someone else's transaction.
+        await ledger.open_wallet(tx, now, user_id=user.user_id)
         after = {"role": role, "weak_password_allowed": allow_common}
         await _record(tx, now, caller, "user.created", user.user_id, after=after)
     return user

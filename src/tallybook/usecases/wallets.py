@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from tallybook.domain.errors import (
@@ -33,13 +32,13 @@ from tallybook.postgres import audit, ledger
 from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where to post: a wallet by id, or the default wallet of a user."""
-
-    wallet_id: int | None = None
-    user_id: int | None = None
+_ACTS = {
+    "grant": "credits.granted",
+    "spend": "credits.spent",
+    "hold": "hold.placed",
+    "capture": "hold.captured",
+    "release": "hold.released",
+}
 
 
 async def wallet_of_user(ctx: Context, caller: Caller, user_id: int | None) -> Wallet:
@@ -90,8 +89,7 @@ async def spend(
         InsufficientCreditsError: not enough; nothing was taken.
         IdempotencyKeyReusedError: the key was used for other terms.
     """
-    place = Place(wallet_id=wallet_id, user_id=user_id)
-    target = await _target(ctx, caller, place, Permission.CONSUME_CREDITS)
+    target = await _target(ctx, caller, Permission.CONSUME_CREDITS, wallet_id=wallet_id, user_id=user_id)
     return await _post(
         ctx,
         caller,
@@ -116,12 +114,11 @@ async def grant(
         PermissionDeniedError: neither an admin nor an app that may grant.
     """
     caller.require_grant()
-    place = Place(wallet_id=wallet_id, user_id=user_id)
-    target = await _target(ctx, caller, place, Permission.GRANT_CREDITS)
+    target = await _target(ctx, caller, Permission.GRANT_CREDITS, wallet_id=wallet_id, user_id=user_id)
     posting = recipes.adjustment(
         target, credits, app_id=caller.app_id, key=caller.scoped_key(key), note=note, expires_at=expires_at
     )
-    return await _post(ctx, caller, posting, audited="credits.granted")
+    return await _post(ctx, caller, posting)
 
 
 async def place_hold(
@@ -142,8 +139,7 @@ async def place_hold(
     Raises:
         InsufficientCreditsError: not enough; nothing was set aside.
     """
-    place = Place(wallet_id=wallet_id, user_id=user_id)
-    target = await _target(ctx, caller, place, Permission.CONSUME_CREDITS)
+    target = await _target(ctx, caller, Permission.CONSUME_CREDITS, wallet_id=wallet_id, user_id=user_id)
     posting = recipes.hold(
         target,
         credits,
@@ -223,43 +219,48 @@ async def verify(ctx: Context) -> tuple[dict[str, int], Sequence[Fault]]:
         return await ledger.totals(tx), await ledger.verify(tx)
 
 
-async def _post(ctx: Context, caller: Caller, posting: Posting, *, audited: str | None = None) -> Answer:
+async def _post(ctx: Context, caller: Caller, posting: Posting) -> Answer:
     """Post on the fast lane; when another transaction holds the wallet, once more on the patient one."""
-    answer = await _posted(ctx, caller, posting, audited=audited, patient=False)
+    answer = await _posted(ctx, caller, posting, patient=False)
     if isinstance(answer, WalletBusyError):
         async with ctx.db.turn(posting.wallet_id):
-            answer = await _posted(ctx, caller, posting, audited=audited, patient=True)
+            answer = await _posted(ctx, caller, posting, patient=True)
     if isinstance(answer, BillingError):
         raise answer
     return answer
 
 
-async def _posted(
-    ctx: Context, caller: Caller, posting: Posting, *, audited: str | None, patient: bool
-) -> Answer | BillingError:
+async def _posted(ctx: Context, caller: Caller, posting: Posting, *, patient: bool) -> Answer | BillingError:
     async with ctx.db.transaction(patient=patient) as tx:
         now = ctx.clock()
         [answer] = await ledger.post(tx, now, [posting], wait=patient)
-        if audited and isinstance(answer, Answer) and not answer.replayed:
+        if isinstance(answer, Answer) and not answer.replayed and _is_audited(caller, posting):
             await audit.record(
                 tx,
                 now,
                 caller.actor,
-                audited,
+                _ACTS[posting.op],
                 ("wallet", str(posting.wallet_id)),
                 after={"transfer": answer.transfer.wire("trf"), "amount_micro": answer.amount_micro},
             )
     return answer
 
 
-async def _target(ctx: Context, caller: Caller, place: Place, permission: Permission) -> int:
-    if place.wallet_id is not None:
+def _is_audited(caller: Caller, posting: Posting) -> bool:
+    """Additions, and all that the house does; what apps and customers do with credits is in the ledger."""
+    return posting.op == "grant" or caller.rules_the_house
+
+
+async def _target(
+    ctx: Context, caller: Caller, permission: Permission, *, wallet_id: int | None, user_id: int | None
+) -> int:
+    if wallet_id is not None:
         async with ctx.db.snapshot() as tx:
-            found = await _visible(tx, caller, place.wallet_id, permission)
+            found = await _visible(tx, caller, wallet_id, permission)
         if not found.owner_is_active:
             raise UserInactiveError(user_id=found.owner_user_id)
         return found.wallet_id
-    user_id = caller.user_for(place.user_id, permission)
+    user_id = caller.user_for(user_id, permission)
     async with ctx.db.transaction() as tx:
         return await _open_for_user(ctx, tx, user_id, must_be_active=True)
 

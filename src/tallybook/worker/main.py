@@ -9,9 +9,9 @@ import asyncio
 
 import structlog
 
-from tallybook.domain.errors import BillingError, DatabaseUnavailableError
+from tallybook.domain.errors import BillingError
 from tallybook.domain.payments.inbox import ClaimedEvent
-from tallybook.usecases import events
+from tallybook.usecases import events, housekeeping
 from tallybook.usecases.context import Context
 from tallybook.worker.handlers import handle
 
@@ -20,6 +20,7 @@ LANES = 4
 POLL_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 _IDENTIFY_SECONDS = 5.0
+_HOUSEKEEPING_SECONDS = 3600.0
 
 
 async def run_worker(
@@ -30,7 +31,7 @@ async def run_worker(
         return
     wake = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        helpers = [group.create_task(_listen(ctx, stop, wake))]
+        helpers = [group.create_task(_listen(ctx, stop, wake)), group.create_task(_keep_house(ctx, stop))]
         workers = [group.create_task(_lane(ctx, stop, wake, poll_seconds)) for _ in range(lanes)]
         await stop.wait()
         wake.set()
@@ -99,9 +100,22 @@ async def _listen(ctx: Context, stop: asyncio.Event, wake: asyncio.Event) -> Non
             async with events.listening(ctx, wake.set) as lost:
                 wake.set()
                 await lost.wait()
-        except DatabaseUnavailableError as refusal:
+        except BillingError as refusal:
             _log.warning("worker_does_not_hear", code=refusal.code)
         await _sleep(stop, _PAUSE_SECONDS)
+
+
+async def _keep_house(ctx: Context, stop: asyncio.Event) -> None:
+    """Now and then, do what nobody waits for."""
+    while not stop.is_set():
+        try:
+            forgotten = await housekeeping.forget_secrets(ctx)
+        except BillingError as refusal:
+            _log.warning("housekeeping_waits", code=refusal.code)
+        else:
+            if forgotten:
+                _log.info("secrets_forgotten", answers=forgotten)
+        await _sleep(stop, _HOUSEKEEPING_SECONDS)
 
 
 async def _identified(ctx: Context, stop: asyncio.Event) -> bool:

@@ -120,6 +120,10 @@ SELECT
     coalesce(host(inet_server_addr()), 'localhost') AS host,
     coalesce(inet_server_port(), current_setting('port')::integer) AS port;
 
+-- name: switch_app_login
+-- Let the login role of an app in, or no longer.
+SELECT tallybook.switch_app_login_v1(:app_id, :enabled);
+
 -- name: add_api_key
 -- Add a key; only its hash is kept.
 INSERT INTO tallybook.api_keys (app_id, prefix, key_hash, label, created_at, expires_at)

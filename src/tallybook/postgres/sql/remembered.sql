@@ -10,3 +10,7 @@ SELECT terms, answer FROM tallybook.remembered_requests WHERE scope = :scope AND
 -- Keep an answer.
 INSERT INTO tallybook.remembered_requests (scope, key, terms, answer, created_at)
 VALUES (:scope, :key, :terms, :answer, :now);
+
+-- name: forget_secrets
+-- Forget the answers with keys and tokens in them that are older than a moment.
+SELECT tallybook.forget_secrets_v1(:before) AS forgotten;

@@ -114,6 +114,21 @@ CREATE TABLE tallybook.remembered_requests (
 COMMENT ON TABLE tallybook.remembered_requests IS
 'Answers to retried POSTs outside the ledger, written in the transaction of their effect and sealed, since some hold a secret.';
 
+CREATE FUNCTION tallybook.forget_secrets_v1(p_before timestamptz)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
+DECLARE
+    v_count bigint;
+BEGIN
+    DELETE FROM remembered_requests
+    WHERE remembered_requests.created_at < p_before AND split_part(remembered_requests.scope, '.', 1)
+        IN ('apps', 'api_keys', 'sessions');
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN v_count;
+END $$;
+COMMENT ON FUNCTION tallybook.forget_secrets_v1(timestamptz) IS
+'Forget remembered answers that hold a key or a token: they are kept for retries, not for ever.';
+
 CREATE TABLE tallybook.audit_log (
     audit_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at           timestamptz NOT NULL,

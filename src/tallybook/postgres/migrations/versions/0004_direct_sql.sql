@@ -44,7 +44,7 @@ SELECT
         WHEN 'clawback' THEN 'refund' WHEN 'repay' THEN 'debt_repayment' ELSE t.kind
     END AS transaction_type,
     CASE WHEN t.app_id IN (0, apps.app_id()) THEN n.metadata END AS metadata,
-    CASE WHEN t.app_id = apps.app_id() THEN t.key END AS idempotency_key,
+    CASE WHEN t.app_id = apps.app_id() THEN regexp_replace(t.key, '^.*' || chr(31), '') END AS idempotency_key,
     t.created_at
 FROM tallybook.transfers AS t
 INNER JOIN tallybook.wallets AS w ON w.wallet_id = t.wallet_id AND w.is_default
@@ -89,6 +89,16 @@ BEGIN
     IF v_micro IS NULL OR v_micro = 0 OR v_micro <> trunc(v_micro) OR abs(v_micro) > 1000000000000000 THEN
         RAISE EXCEPTION 'amount_out_of_range: % credits', coalesce(($2)::text, 'null')
         USING ERRCODE = 'TB422', HINT = 'An amount is not zero, has at most six decimals and is below a billion.';
+    END IF;
+    -- The limits of the HTTP API: what is written here is read back there, and nobody can take it away again.
+    IF octet_length(v_metadata::text) > 16384 OR v_metadata::text ~ '[0-9]{250}'
+        OR jsonb_path_exists(v_metadata, 'lax $.**{32}')
+        OR length($3) > 1000 OR length($4) > 200
+        OR length($6) NOT BETWEEN 1 AND 255 OR $6 ~ '[[:cntrl:]]'
+    THEN
+        RAISE EXCEPTION 'invalid_request: a text, the metadata or the key is not acceptable'
+        USING ERRCODE = 'TB422', HINT = 'description: 1000 characters; transaction_type: 200; metadata: 16 KiB,'
+            ' 32 levels; idempotency_key: 1 to 255 printable characters.';
     END IF;
     IF NOT EXISTS (SELECT 1 FROM users WHERE users.user_id = p_user_id) THEN
         RAISE EXCEPTION 'user_not_found: %', coalesce(p_user_id::text, 'null') USING ERRCODE = 'TB404';
@@ -160,7 +170,7 @@ BEGIN
     IF EXISTS (SELECT 1 FROM pg_roles WHERE pg_roles.rolname = v_role) THEN
         EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', v_role, p_scram_verifier);
     ELSE
-        EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L IN ROLE tallybook_apps', v_role, p_scram_verifier);
+        EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L CONNECTION LIMIT 20 IN ROLE tallybook_apps', v_role, p_scram_verifier);
         EXECUTE format('ALTER ROLE %I SET search_path = apps', v_role);
         EXECUTE format('ALTER ROLE %I SET lock_timeout = %L', v_role, '5s');
         EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', v_role, '15s');
@@ -170,5 +180,18 @@ BEGIN
     UPDATE apps SET database_role = v_role WHERE apps.app_id = p_app_id;
     RETURN v_role;
 END $$;
+CREATE FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
+DECLARE
+    v_role text := format('%s_app_%s', current_database(), p_app_id);
+BEGIN
+    IF EXISTS (SELECT 1 FROM apps WHERE apps.app_id = p_app_id AND apps.database_role = v_role) THEN
+        EXECUTE format('ALTER ROLE %I %s', v_role, CASE WHEN p_enabled THEN 'LOGIN' ELSE 'NOLOGIN' END);
+    END IF;
+END $$;
+COMMENT ON FUNCTION tallybook.switch_app_login_v1(integer, boolean) IS
+'Let the login role of an app in, or no longer; its open connections see nothing once the app is off.';
+
 COMMENT ON FUNCTION tallybook.create_app_login_v1(integer, text) IS
 'The login role of an app for direct SQL, made or given a new password; it sees the views and nothing else.';

@@ -28,6 +28,8 @@ tallybook.post_v1(timestamptz, boolean, jsonb),
 tallybook.open_wallet_v1(timestamptz, bigint, bigint),
 tallybook.claim_v1(timestamptz, boolean, text, text, bigint),
 tallybook.create_app_login_v1(integer, text),
+tallybook.switch_app_login_v1(integer, boolean),
+tallybook.forget_secrets_v1(timestamptz),
 tallybook.verify_v1()
 TO tallybook_runtime;
 
