@@ -9,7 +9,7 @@ WORKERS ?= 2
 ON_POSTGRES_16 := tests/ledger tests/postgres/test_migrating.py tests/postgres/test_lanes.py tests/sdk/test_direct_sql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench lock schema clean chromium
+.PHONY: help demo test check lint format bench canaries lock schema clean chromium
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ format: $(INSTALLED) ## Lay out the code.
 
 bench: $(INSTALLED) ## Measure: prints tables with every baseline in the same run.
 	$(BIN)/python -m bench $(ARGS)
+
+canaries: $(INSTALLED) ## Plant bugs and see each of them caught.
+	cd tests && ../$(BIN)/python -m faults.canaries
 
 schema: $(INSTALLED) ## Write src/tallybook/postgres/schema.sql anew from the migrations.
 	$(BIN)/python -m tallybook.postgres.schema

@@ -6,6 +6,7 @@ the second know which field may be absent and which may be null.
 
 from contract import node_types
 from contract.node_types import Json
+
 from stripe_sandbox import spec
 
 

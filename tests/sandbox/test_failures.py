@@ -4,11 +4,14 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+import stripe
 
 from sandbox.process import Running, start
 
@@ -44,6 +47,91 @@ def test_a_failure_leaves_nothing_behind_and_is_repeated_under_its_key(tmp_path:
     assert answers[0].json()["error"]["type"] == "api_error"
     assert answers[1].headers["idempotent-replayed"] == "true"
     assert now == "Before"
+
+
+def test_a_session_whose_time_is_over_expires_by_itself(tmp_path: Path) -> None:
+    store = tmp_path / "books.sqlite"
+    sandbox = start(store)
+    try:
+        client = sandbox.client()
+        line = {"currency": "usd", "unit_amount": 500, "product_data": {"name": "Late"}}
+        session = client.v1.checkout.sessions.create(
+            {  # type: ignore[arg-type]
+                "mode": "payment",
+                "line_items": [{"price_data": line, "quantity": 1}],
+                "success_url": "https://shop.example/",
+            }
+        )
+        with closing(sqlite3.connect(store)) as books:
+            books.execute(
+                "UPDATE objects SET body = json_set(body, '$.expires_at', 1) WHERE id = ?", (session.id,)
+            )
+            books.commit()
+        end = time.monotonic() + 10
+        while client.v1.checkout.sessions.retrieve(session.id).status != "expired":
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        story = client.v1.events.list({"types": ["checkout.session.*"]}).data
+    finally:
+        sandbox.stop()
+
+    assert [event.type for event in story] == ["checkout.session.expired"]
+
+
+def test_a_refusal_undoes_what_was_begun(sandbox: Running) -> None:
+    client = sandbox.client()
+    taken = {"currency": "usd", "unit_amount": 500, "lookup_key": "taken-already"}
+    client.v1.prices.create(taken | {"product_data": {"name": "First"}})  # type: ignore[arg-type]
+    before = client.v1.events.list({"limit": 1}).data[0].id
+
+    with pytest.raises(stripe.InvalidRequestError, match="already uses that lookup key"):
+        client.v1.prices.create(taken | {"product_data": {"name": "Half made"}})  # type: ignore[arg-type]
+
+    names = [product.name for product in client.v1.products.list({"limit": 100}).data]
+    assert "Half made" not in names
+    assert client.v1.events.list({"limit": 1}).data[0].id == before
+
+
+def test_a_kill_in_the_middle_of_work_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    store = tmp_path / "books.sqlite"
+    first = start(store)
+    acknowledged: list[str] = []
+
+    def work(worker: int) -> int:
+        with httpx.Client(base_url=first.base_url, trust_env=False) as http:
+            for number in range(10_000):
+                try:
+                    answer = http.post(
+                        "/v1/customers",
+                        data={"name": f"{worker}-{number}"},
+                        headers={"Authorization": "Bearer sk_test_killed"},
+                    )
+                except httpx.HTTPError:
+                    return number
+                acknowledged.append(answer.json()["id"])
+        return 0
+
+    with ThreadPoolExecutor(4) as pool:
+        workers = [pool.submit(work, worker) for worker in range(4)]
+        while len(acknowledged) < 100:
+            assert not all(worker.done() for worker in workers)
+        first.kill()
+        interrupted = [worker.result(20) for worker in workers]
+    second = start(store)
+    try:
+        client = second.client()
+        params = {"limit": 100}
+        kept = [one.id for one in client.v1.customers.list(params).auto_paging_iter()]  # type: ignore[arg-type]
+        told = [
+            event.data.object["id"]
+            for event in client.v1.events.list(params).auto_paging_iter()  # type: ignore[arg-type]
+        ]
+    finally:
+        second.stop()
+
+    assert all(count > 0 for count in interrupted)
+    assert set(acknowledged) <= set(kept)
+    assert sorted(told) == sorted(kept)
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,19 @@ def test_paid_and_expired_pages_say_so(shop: Shop, page: Page, shop_url: str) ->
     expect(page.locator("#notice-title")).to_have_text("This page has expired")
 
 
+def test_invoice_and_receipt_can_be_read(shop: Shop, page: Page) -> None:
+    session = shop.session()
+    shop.pay(session)
+    params = {"expand": ["invoice", "payment_intent.latest_charge"]}
+    paid = shop.client.v1.checkout.sessions.retrieve(session.id, params).to_dict()  # type: ignore[arg-type]
+
+    page.goto(paid["invoice"]["hosted_invoice_url"])
+    expect(page.locator("#invoice-status")).to_have_text("paid")
+    expect(page.locator("#total")).to_have_text("$10.00")
+    page.goto(paid["payment_intent"]["latest_charge"]["receipt_url"])
+    expect(page.locator("#total")).to_have_text("$10.00")
+
+
 def test_the_form_works_without_its_script(shop: Shop, browser: Browser, shop_url: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -81,6 +81,32 @@ def test_an_absent_buyer_cannot_authenticate(shop: Shop) -> None:
     assert shop.client.v1.payment_intents.retrieve(present.id).status == "succeeded"
 
 
+def test_after_the_bank_the_buyer_returns_with_the_result(shop: Shop) -> None:
+    intent = shop.client.v1.payment_intents.create(
+        {
+            "amount": 700,
+            "currency": "usd",
+            "payment_method": "pm_card_authenticationRequired",
+            "confirm": True,
+            "return_url": "https://shop.example/back?order=7",
+        }
+    )
+    assert intent.next_action is not None
+    step = intent.next_action.redirect_to_url
+    assert step is not None
+
+    with shop.sandbox.http() as http:
+        answer = http.post(str(step.url), data={"result": "fail"})
+        again = http.get(str(step.url))
+
+    assert answer.status_code == 303
+    place = answer.headers["location"]
+    assert place.startswith(f"https://shop.example/back?order=7&payment_intent={intent.id}&")
+    assert place.endswith("redirect_status=failed")
+    assert again.status_code == 404
+    assert shop.client.v1.payment_intents.retrieve(intent.id).status == "requires_payment_method"
+
+
 def test_an_ended_intent_stays_as_it_is(shop: Shop) -> None:
     intent = paid_intent(shop)
 
