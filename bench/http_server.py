@@ -41,7 +41,7 @@ def main() -> None:
     """Serve on the socket whose descriptor is the first argument, until SIGTERM."""
     given = settings.load(_env_file=None)
     telemetry.configure(level=given.log_level, as_json=given.log_format == "json")
-    installation = app.install(given, migrate=False)
+    installation = app.install(given)
     api = app.make_api(given, installation, worker=False)
     api.include_router(_no_op())
     listening = socket.socket(fileno=int(sys.argv[1]))

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import pytest_asyncio
-import service
+import running_service
 from databases import OWNER, SECRET, SERVICE, FrozenClock, TestDatabase
 from postgres_server import running_server
 from psycopg import sql
@@ -105,7 +105,9 @@ def stripe_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def running(database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path) -> Iterator[service.Running]:
+def running(
+    database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path
+) -> Iterator[running_service.Running]:
     """A running service over this test's database, with a customer, an admin, an app and a catalogue."""
-    with service.running_service(database, stripe_sandbox, tmp_path) as found:
+    with running_service.running_service(database, stripe_sandbox, tmp_path) as found:
         yield found

@@ -38,7 +38,7 @@ _CODES_THAT_STAY = frozenset(
         "webhook_secret_missing",
     }
 )
-_CODES_WORTH_RETRYING = frozenset({"checkout_in_flight", "wallet_busy"})
+_CODES_WORTH_RETRYING = frozenset({"wallet_busy"})
 _PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code"})
 
 

@@ -5,6 +5,7 @@ What they may do is the tests' business; here they are only introduced.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +15,11 @@ from typing import Any
 
 import httpx
 import psycopg
-import service
+import running_service
 from databases import OWNER, SECRET, SERVICE, TestDatabase
+from running_service import ADMIN_EMAIL, ADMIN_PASSWORD, EMAIL, PASSWORD, Running
 from sandbox.process import KEY
 from sandbox.process import Running as Sandbox
-from service import ADMIN_EMAIL, ADMIN_PASSWORD, EMAIL, PASSWORD, Running
 
 from tallybook.domain.identity.callers import SEED_PERMISSIONS, Permission
 
@@ -48,6 +49,7 @@ class Person:
     hold: str
     checkout: str
     stripe_session: str
+    organisation: str
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class Cast:
     apps: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
+    logins: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
     spare_user_id: int = 0
     spare_key_id: str = ""
 
@@ -68,9 +71,7 @@ class Cast:
         """Where the service listens."""
         return self.running.base_url
 
-    def ask(
-        self, caller: str, method: str, path: str, body: Any = None, **headers: str
-    ) -> httpx.Response:
+    def ask(self, caller: str, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """One request of a caller, with a fresh idempotency key unless one is given."""
         merged = {"Idempotency-Key": uuid.uuid4().hex, **self.callers[caller]}
         merged |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -96,7 +97,7 @@ class Cast:
                 if row[0] not in _UNCOUNTED
             ]
             counts = " UNION ALL ".join(f"SELECT '{n}', count(*) FROM tallybook.{n}" for n in names)
-            found: dict[str, Any] = dict(connection.execute(counts).fetchall())  # type: ignore[arg-type]
+            found: dict[str, Any] = dict(connection.execute(counts).fetchall())
             found["wallets"] = connection.execute(
                 "SELECT wallet_id, available_micro, held_micro, debt_micro, version"
                 " FROM tallybook.wallets ORDER BY 1"
@@ -122,18 +123,26 @@ class Cast:
 
     def assert_log_holds_no_secret(self) -> None:
         """Passwords, tokens, keys: none of them stands in the service's log."""
-        log = self.running.service.log.read_text(errors="replace")
+        log = self._log_so_far()
         leaked = [name for name, secret in self.secrets.items() if secret in log]
         assert log.count("\n") > 10, "nothing was logged, so this shows nothing"
         assert leaked == [], f"in the log: {leaked}"
 
+    def _log_so_far(self) -> str:
+        """The log up to now: a line is written after its answer went out, so wait for one of our own."""
+        marker = f"marker-{uuid.uuid4().hex}"
+        self.ask("nobody", "GET", "/health/live", Request_Id=marker)
+        deadline = time.monotonic() + 10
+        while marker not in (log := self.running.service.log.read_text(errors="replace")):
+            assert time.monotonic() < deadline, "the log does not show a request"
+            time.sleep(0.02)
+        return log
+
 
 @contextmanager
-def assembled(
-    database: TestDatabase, sandbox: Sandbox, place: Path, **settings: str
-) -> Iterator[Cast]:
+def assembled(database: TestDatabase, sandbox: Sandbox, place: Path, **settings: str) -> Iterator[Cast]:
     """Start a service with these settings, and introduce everyone."""
-    with service.running_service(database, sandbox, place) as running:
+    with running_service.running_service(database, sandbox, place) as running:
         running.service.stop()
         running.service.env.update(SETTINGS | settings)
         running.service.start()
@@ -147,7 +156,7 @@ def assembled(
             "database password of the service": SERVICE.password,
             "database password of the owner": OWNER.password,
             "Stripe key": KEY,
-            "webhook secret": running.service.env["STRIPE_WEBHOOK_SECRET"],
+            **_webhook_secret(running),
             "API key": running.api_key,
         }
         _introduce(cast)
@@ -187,6 +196,7 @@ def _sign_up(cast: Cast, email: str, password: str) -> int:
 
 def _session(cast: Cast, name: str, email: str, password: str, app: str | None = None) -> None:
     token = cast.sign_in(email, password, app)["session_token"]
+    cast.logins[name] = (email, password, app)
     cast.tokens[name] = token
     cast.callers[name] = {"Authorization": f"Bearer {token}"}
 
@@ -219,6 +229,9 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
     }
     opened = cast.ask(name, "POST", "/v1/checkouts", order)
     assert opened.status_code == 201, opened.text
+    founding = {"name": f"{name} and friends", "owner_user_id": user_id}
+    founded = cast.ask("admin", "POST", "/v1/organisations", founding)
+    assert founded.status_code == 201, founded.text
     return Person(
         user_id=user_id,
         wallet=granted.json()["wallet"],
@@ -226,4 +239,10 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
         hold=cast.place_hold(name),
         checkout=opened.json()["id"],
         stripe_session=opened.json()["stripe_session_id"],
+        organisation=founded.json()["id"],
     )
+
+
+def _webhook_secret(running: Running) -> dict[str, str]:
+    secret = running.service.env["STRIPE_WEBHOOK_SECRET"].strip(" ,")
+    return {"webhook secret": secret} if secret else {}

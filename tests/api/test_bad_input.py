@@ -39,7 +39,9 @@ ROUTES = (
     MoneyRoute("/v1/checkouts", {"price": "package_starter", "quantity": 1, **RETURNS}, "quantity"),
     MoneyRoute("/api/financial/credits/{user}/add", {"credits": 5}, "credits", "admin"),
     MoneyRoute("/api/financial/credits/{user}/spend", {"credits": 5}, "credits"),
-    MoneyRoute("/api/cross-app/credits/consume", {"app_id": "", "session_token": "", "credits": 5}, "credits"),
+    MoneyRoute(
+        "/api/cross-app/credits/consume", {"app_id": "", "session_token": "", "credits": 5}, "credits"
+    ),
     MoneyRoute(
         "/api/stripe/create-checkout-session",
         {"price_id": "package_starter", "quantity": 1, **RETURNS},
@@ -55,7 +57,17 @@ NO_AMOUNTS = (
     "true", "false", "[]", "{}", "[5]", '"\\u0000"', '"NaN"', "0.1234567", "05", "0x5", "5.", "+5",
 )  # fmt: skip
 NO_INTEGERS = ("5.0", "5.5", "1e3", "null")
-NO_TEXTS = ('"\\u0000"', '"a\\u0000b"', '"\\ud800"', '"\\udfff tail"', "5", "true", "[]", '{"a": 1}', '"' + "x" * 5000 + '"')
+NO_TEXTS = (
+    '"\\u0000"',
+    '"a\\u0000b"',
+    '"\\ud800"',
+    '"\\udfff tail"',
+    "5",
+    "true",
+    "[]",
+    '{"a": 1}',
+    '"' + "x" * 5000 + '"',
+)
 
 
 @pytest.fixture
@@ -72,7 +84,11 @@ def _placed(cast: Cast, route: MoneyRoute) -> tuple[str, dict[str, Any], dict[st
     body = dict(route.body)
     if "session_token" in body:
         body |= {"session_token": cast.tokens["ada in app"], "app_id": cast.apps["seed app"]}
-    headers = {"Content-Type": "application/json", "Idempotency-Key": "bad-input-key", **cast.callers[route.caller]}
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": "bad-input-key",
+        **cast.callers[route.caller],
+    }
     return path, body, headers
 
 
@@ -140,7 +156,9 @@ def test_a_body_that_is_not_one_json_object_is_refused(
         _refused(cast, route, content)
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "json"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "json"]
+)
 @pytest.mark.parametrize("route", ROUTES, ids=NAMES)
 def test_a_body_that_does_not_say_json_is_refused(
     cast: Cast, unchanged: None, route: MoneyRoute, kind: str
@@ -160,7 +178,15 @@ def test_text_that_cannot_be_kept_is_refused(cast: Cast, unchanged: None, route:
         for text in NO_TEXTS:
             _refused(cast, route, _with(body, name, text))
     if "description" in texts:
-        for text in ('{"a":"\\u0000"}', '{"\\u0000":1}', '{"a":["\\ud800"]}', '{"a":NaN}', '{"a":1e999}', "[]", '"x"'):
+        for text in (
+            '{"a":"\\u0000"}',
+            '{"\\u0000":1}',
+            '{"a":["\\ud800"]}',
+            '{"a":NaN}',
+            '{"a":1e999}',
+            "[]",
+            '"x"',
+        ):
             _refused(cast, route, _with(body, "metadata", text))
         _refused(cast, route, _with(body, "metadata", json.dumps({"a": "x" * 20_000})))
 
@@ -208,7 +234,9 @@ def test_a_key_that_cannot_be_one_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), answer.text
 
 
-@pytest.mark.parametrize("bad", ["0", "-1", "1.5", "abc", "9" * 30, "%00", "1%00", "NaN", "1e3", "true", "9223372036854775808"])
+@pytest.mark.parametrize(
+    "bad", ["0", "-1", "1.5", "abc", "9" * 30, "%00", "1%00", "NaN", "1e3", "true", "9223372036854775808"]
+)
 def test_an_id_that_cannot_be_one_is_refused(cast: Cast, unchanged: None, bad: str) -> None:
     for path in (
         f"/api/financial/credits/{bad}",
@@ -227,7 +255,10 @@ def test_an_id_that_cannot_be_one_is_refused(cast: Cast, unchanged: None, bad: s
     ):
         answer = cast.ask("admin", "GET", path)
         assert answer.status_code in {404, 422}, (path, answer.status_code, answer.text)
-        assert answer.json()["code"] in {"invalid_request", "not_found", "user_not_found"}, (path, answer.text)
+        assert answer.json()["code"] in {"invalid_request", "not_found", "user_not_found"}, (
+            path,
+            answer.text,
+        )
 
 
 def test_the_routes_do_work_with_what_was_only_slightly_wrong(cast: Cast) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from service import Running
+from running_service import Running
 
 
 def _until(value: Any, ask: Any, seconds: float = 15) -> None:
@@ -29,9 +29,7 @@ def test_a_payment_becomes_credits_that_an_app_spends(running: Running) -> None:
         },
         headers={"Authorization": f"Bearer {session['session_token']}"},
     ).json()
-    running.sandbox.control(
-        f"checkout/sessions/{opened['session_id']}/pay", card="4242424242424242"
-    )
+    running.sandbox.control(f"checkout/sessions/{opened['session_id']}/pay", card="4242424242424242")
     _until(1_000_000_000, running.balance)
     consume = {
         "app_id": running.app_id,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from service import EMAIL, PASSWORD, Running
+from running_service import EMAIL, PASSWORD, Running
 
 # Chromium looks up its maker's hosts at every start unless told not to; nothing here needs them.
 QUIET = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
-from service import EMAIL, Running
+from running_service import EMAIL, Running
 
 PAYS = "4242 4242 4242 4242"
 DECLINED = "4000 0000 0000 0002"

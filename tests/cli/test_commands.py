@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-import service
+import running_service
 from databases import TestDatabase
 from sandbox.process import Running as Sandbox
 
@@ -45,7 +45,7 @@ class CommandLine:
 @pytest.fixture
 def tallybook(database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path) -> CommandLine:
     """The command line over this test's database and the sandbox."""
-    env = service.environment(database, stripe_sandbox.base_url, 8000, "whsec_of_a_test")
+    env = running_service.environment(database, stripe_sandbox.base_url, 8000, "whsec_of_a_test")
     return CommandLine(env, tmp_path)
 
 

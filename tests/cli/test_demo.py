@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import httpx
-import service
+import running_service
 
 STEPS = 16
 
 
 def demo(home: Path, *options: str) -> list[str]:
-    ports = ["--port", str(service.free_port()), "--sandbox-port", str(service.free_port())]
+    ports = ["--port", str(running_service.free_port()), "--sandbox-port", str(running_service.free_port())]
     return [sys.executable, "-m", "tallybook", "demo", "--home", str(home), *ports, *options]
 
 

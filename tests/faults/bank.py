@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import psycopg
-import service
+import running_service
 from databases import OWNER, SERVICE, TestDatabase
 from embedded_child import end_servers_below
 from faults import killer
@@ -41,8 +41,8 @@ class Bank:
     database: TestDatabase
     sandbox: Sandbox
     port: HeldPort
-    serve: service.Service
-    worker: service.Service
+    serve: running_service.Service
+    worker: running_service.Service
     app_id: str
     api_key: str
     accounts: list[Account]
@@ -167,9 +167,9 @@ def open_bank(place: Path, *, accounts: int) -> Iterator[Bank]:
         sandbox = ends.enter_context(running_sandbox(place / "sandbox.sqlite", options=SANDBOX))
         port = HeldPort()
         ends.callback(port.close)
-        _, secret = service.webhook_endpoint(sandbox, f"http://127.0.0.1:{port.number}")
-        env = service.environment(database, sandbox.base_url, port.number, secret)
-        prepared = asyncio.run(service._prepare(database, env))
+        _, secret = running_service.webhook_endpoint(sandbox, f"http://127.0.0.1:{port.number}")
+        env = running_service.environment(database, sandbox.base_url, port.number, secret)
+        prepared = asyncio.run(running_service.prepare(database, env))
         bank = Bank(
             postgres=postgres,
             database=database,
@@ -189,11 +189,11 @@ def open_bank(place: Path, *, accounts: int) -> Iterator[Bank]:
         yield bank
 
 
-def _program(env: dict[str, str], log: Path, *arguments: str, port: int) -> service.Service:
-    return service.Service(env=env, port=port, log=log, arguments=arguments)
+def _program(env: dict[str, str], log: Path, *arguments: str, port: int) -> running_service.Service:
+    return running_service.Service(env=env, port=port, log=log, arguments=arguments)
 
 
-def _end(program: service.Service) -> None:
+def _end(program: running_service.Service) -> None:
     if program.process is not None and program.process.poll() is None:
         program.kill()
 

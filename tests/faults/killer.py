@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from service import Service
+from running_service import Service
 
 from tallybook.postgres.embedded import EmbeddedPostgres
 

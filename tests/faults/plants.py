@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-import service
+import running_service
 from faults.bank import Bank
 
 import tallybook.postgres
@@ -83,7 +83,7 @@ def without_constraints(bank: Bank, *constraints: tuple[str, str]) -> Iterator[N
 
 
 @dataclass(slots=True)
-class Planted(service.Service):
+class Planted(running_service.Service):
     """The service or the worker with bugs planted (names of ``planted.BUGS``)."""
 
     bugs: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class Planted(service.Service):
         assert not await_ready, "the bank waits for it"
 
 
-def planted(program: service.Service, bugs: tuple[str, ...], **env: str) -> Planted:
+def planted(program: running_service.Service, bugs: tuple[str, ...], **env: str) -> Planted:
     """The same program with bugs planted; not started."""
     return Planted(
         env=program.env | env, port=program.port, log=program.log, arguments=program.arguments, bugs=bugs

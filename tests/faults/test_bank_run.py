@@ -12,7 +12,7 @@ import random
 from pathlib import Path
 
 import pytest
-import service
+import running_service
 from faults.bank import Bank, open_bank
 from faults.journal import Journal
 from faults.killer import the_kills_hit
@@ -30,7 +30,7 @@ def test_a_bank_run_under_kills_breaks_no_promise(tmp_path: Path) -> None:
     try:
         with open_bank(tmp_path, accounts=ACCOUNTS) as bank:
             outcome = asyncio.run(Run(bank, journal, seed=SEED, seconds=SECONDS).carry_out())
-            verified = service.run_cli(bank.serve.env, "ledger", "verify", "--json")
+            verified = running_service.run_cli(bank.serve.env, "ledger", "verify", "--json")
             orphans = _orphans(bank)
     finally:
         journal.close()

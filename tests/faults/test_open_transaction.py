@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import httpx
 import psycopg
 import pytest
-from service import Running
+from running_service import Running
 
 OTHERS = 5
 SPENDS = 100

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from service import environment, run_cli
+from running_service import environment, run_cli
 
 from payments.desk import Till
 

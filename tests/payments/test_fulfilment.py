@@ -180,6 +180,26 @@ async def test_the_return_page_grants_before_the_webhook_comes(till: Till) -> No
     assert ("checkout.session.completed", "done", "already_granted") in till.inbox()
 
 
+async def test_a_paid_checkout_is_shown_from_our_books_without_stripe_and_without_a_lease(till: Till) -> None:
+    checkout = await till.open()
+    till.pay(checkout)
+    session_id = checkout.stripe_session_id or ""
+    first = await fulfilment.return_from_checkout(till.ctx, till.caller, session_id)
+    till.ask("UPDATE tallybook.customer_fences SET leased_until = now() + '1 hour'")
+    nowhere = till.but(stripe=None)
+
+    again = await asyncio.wait_for(fulfilment.return_from_checkout(nowhere.ctx, till.caller, session_id), 2)
+
+    assert again.outcome == "already_granted"
+    assert again.report == first.report
+    assert again.report is not None
+    assert (again.report.status, again.report.payment_status) == ("complete", "paid")
+    assert (again.report.amount_total, again.report.currency) == (1000, "usd")
+    assert again.report.metadata["user_id"] == str(till.user_id)
+    assert again.checkout is not None
+    assert again.checkout.granted_version == 1
+
+
 async def test_the_return_page_of_another_user_is_not_found(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)

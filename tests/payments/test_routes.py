@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from service import Running
+from running_service import Running
 
 from payments.desk import signed
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from service import ADMIN_EMAIL, ADMIN_PASSWORD, EMAIL, Running
+from running_service import ADMIN_EMAIL, ADMIN_PASSWORD, EMAIL, Running
 
 from credit_sdk import AsyncClient, Client, CreditSDK, InsufficientCreditsError, RetryLimits
 from credit_sdk.errors import (

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service import EMAIL, Running
+from running_service import EMAIL, Running
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

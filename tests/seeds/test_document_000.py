@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from service import EMAIL, Running
+from running_service import EMAIL, Running
 
 from credit_sdk import CreditSDK
 

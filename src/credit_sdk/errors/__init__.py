@@ -49,7 +49,6 @@ from credit_sdk.errors.ledger import (
 from credit_sdk.errors.payments import (
     CatalogInvalidError,
     CatalogNotPushedError,
-    CheckoutInFlightError,
     CheckoutNotFoundError,
     EventNotFoundError,
     FulfilmentBusyError,
@@ -114,7 +113,6 @@ __all__ = [
     "CaptureExceedsHoldError",
     "CatalogInvalidError",
     "CatalogNotPushedError",
-    "CheckoutInFlightError",
     "CheckoutNotFoundError",
     "CreditError",
     "DatabaseUnavailableError",

@@ -41,12 +41,6 @@ class CheckoutNotFoundError(CreditError):
     default_code = "checkout_not_found"
 
 
-class CheckoutInFlightError(CreditError):
-    """The same checkout is being opened: repeat in a moment with the same key."""
-
-    default_code = "checkout_in_flight"
-
-
 class StripeNotConfiguredError(CreditError):
     """The service has no Stripe key."""
 

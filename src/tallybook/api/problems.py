@@ -47,7 +47,6 @@ STATUS: dict[str, int] = {
     "payment_method_unsupported": 422,
     "url_not_allowed": 422,
     "checkout_not_found": 404,
-    "checkout_in_flight": 409,
     "stripe_not_configured": 503,
     "stripe_unavailable": 503,
     "stripe_refused": 502,

@@ -84,7 +84,7 @@ async def open_checkout(
             tx, ctx.clock(), account_id=identity.account_id, livemode=ctx.livemode
         )
         customer = await customers.intend_customer(tx, ctx.clock(), user_id=buyer)
-        checkout = await _intend(ctx, tx, caller.app_id, key, _bound(terms, product, link))
+        checkout = await _intend(ctx, tx, caller.app_id, caller.scoped_key(key), _bound(terms, product, link))
     if checkout.stripe_session_id is not None:
         return Opened(checkout=checkout, replayed=True)
     deployment = str(account.deployment_id)

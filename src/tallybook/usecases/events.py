@@ -13,7 +13,7 @@ import structlog
 
 from tallybook.domain.errors import EventNotFoundError, InvalidRequestError, RequestTooLargeError
 from tallybook.domain.identity.callers import Caller
-from tallybook.domain.payments.handled import HANDLED_TYPES
+from tallybook.domain.payments.handled import left_alone_as
 from tallybook.domain.payments.inbox import ClaimedEvent, EventStatus, Selection, StoredEvent
 from tallybook.domain.payments.reports import ReceivedEvent
 from tallybook.domain.payments.retries import ATTEMPTS_MAX, wait_before_retry
@@ -184,9 +184,7 @@ async def _ignored_as(ctx: Context, tx: Transaction, event: ReceivedEvent) -> st
         return "other_mode"
     if account is not None and event.account_id not in (None, account.account_id):
         return "other_account"
-    if event.type not in HANDLED_TYPES:
-        return "unhandled_type"
-    return None
+    return left_alone_as(event.type)
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -20,6 +20,7 @@ from tallybook.domain.errors import (
     FulfilmentBusyError,
     PermissionDeniedError,
     StripeRefusedError,
+    WalletBusyError,
 )
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ids import LedgerId, plain_id
@@ -74,13 +75,25 @@ async def settle_checkout(ctx: Context, stripe_session_id: str, *, lease: Lease 
             raise StripeRefusedError(
                 f"Stripe does not know {stripe_session_id}, which we opened: is STRIPE_SECRET_KEY another account's?"
             )
-        # The patient lane: an app's open transaction on the wallet delays this event, not the others.
-        async with ctx.db.transaction(patient=True) as tx:
-            await customers.hold_fence(tx, fence)
-            settled = await _apply(ctx, tx, report, audits_faults=lease is not None)
-            if lease is not None:
-                await inbox.settle(tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=settled.outcome)
+        try:
+            settled = await _in_lane(ctx, fence, report, lease, patient=False)
+        except WalletBusyError:
+            # An app's open transaction on this wallet delays this event, not the others.
+            async with ctx.db.turn(known.wallet_id):
+                settled = await _in_lane(ctx, fence, report, lease, patient=True)
     _log.info("checkout_settled", session=stripe_session_id, outcome=settled.outcome)
+    return settled
+
+
+async def _in_lane(
+    ctx: Context, fence: customers.Fence, report: SessionReport, lease: Lease | None, *, patient: bool
+) -> Settlement:
+    """The effect and the event's done-mark in one transaction, if the lease on the customer still stands."""
+    async with ctx.db.transaction(patient=patient) as tx:
+        await customers.hold_fence(tx, fence)
+        settled = await _apply(ctx, tx, report, audits_faults=lease is not None, wait=patient)
+        if lease is not None:
+            await inbox.settle(tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=settled.outcome)
     return settled
 
 
@@ -120,12 +133,14 @@ async def _without_effect(ctx: Context, lease: Lease | None, outcome: str) -> Se
     return Settlement(outcome=outcome)
 
 
-async def _apply(ctx: Context, tx: Transaction, report: SessionReport, *, audits_faults: bool) -> Settlement:
+async def _apply(
+    ctx: Context, tx: Transaction, report: SessionReport, *, audits_faults: bool, wait: bool
+) -> Settlement:
     """The effect, under the lock on the checkout; decided again on what the row says now."""
     found = await checkouts.by_session(tx, report.id, lock=True)
     assert found is not None, report.id
     judgement = judge(found, report, livemode=ctx.livemode)
-    granted = await _grant(ctx, tx, found, report) if judgement.grants else None
+    granted = await _grant(ctx, tx, found, report, wait=wait) if judgement.grants else None
     if judgement.status is not found.status or judgement.grants:
         await checkouts.followed(
             tx,
@@ -146,7 +161,9 @@ async def _apply(ctx: Context, tx: Transaction, report: SessionReport, *, audits
     return Settlement(outcome=judgement.outcome, checkout=now, report=report.view)
 
 
-async def _grant(ctx: Context, tx: Transaction, checkout: Checkout, report: SessionReport) -> LedgerId:
+async def _grant(
+    ctx: Context, tx: Transaction, checkout: Checkout, report: SessionReport, *, wait: bool
+) -> LedgerId:
     assert report.amount_total is not None
     posting = recipes.purchase(
         checkout.wallet_id,
@@ -160,7 +177,7 @@ async def _grant(ctx: Context, tx: Transaction, checkout: Checkout, report: Sess
             metadata={"checkout": plain_id("chk", checkout.checkout_id)},
         ),
     )
-    [answer] = await ledger.post(tx, ctx.clock(), [posting], wait=True)
+    [answer] = await ledger.post(tx, ctx.clock(), [posting], wait=wait)
     if isinstance(answer, BillingError):
         # Rolled back with everything else, so that a later try can succeed; nobody's money is lost on the way.
         raise answer

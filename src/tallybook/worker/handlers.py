@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallybook.domain.payments.handled import PAYMENT_TYPES, SESSION_TYPES
+from tallybook.domain.payments.handled import PAYMENT_TYPES, SESSION_TYPES, left_alone_as
 from tallybook.domain.payments.inbox import ClaimedEvent
 from tallybook.usecases import events, fulfilment
 from tallybook.usecases.context import Context
@@ -23,4 +23,6 @@ async def handle(ctx: Context, event: ClaimedEvent) -> None:
     elif event.type in PAYMENT_TYPES:
         await fulfilment.settle_payment(ctx, event.object_id, lease=event.lease)
     else:
-        await events.ignore(ctx, event, "unhandled_type")
+        outcome = left_alone_as(event.type)
+        assert outcome is not None, event.type
+        await events.ignore(ctx, event, outcome)

@@ -47,7 +47,6 @@ from tallybook.domain.errors.ledger import (
 from tallybook.domain.errors.payments import (
     CatalogError,
     CatalogNotPushedError,
-    CheckoutInFlightError,
     CheckoutNotFoundError,
     EventNotFoundError,
     FulfilmentBusyError,
@@ -87,7 +86,6 @@ __all__ = [
     "CaptureExceedsHoldError",
     "CatalogError",
     "CatalogNotPushedError",
-    "CheckoutInFlightError",
     "CheckoutNotFoundError",
     "DatabaseUnavailableError",
     "EmailInvalidError",

@@ -41,12 +41,6 @@ class CheckoutNotFoundError(BillingError):
     code = "checkout_not_found"
 
 
-class CheckoutInFlightError(BillingError):
-    """The same checkout is being opened right now: try again in a moment with the same key."""
-
-    code = "checkout_in_flight"
-
-
 class StripeNotConfiguredError(BillingError):
     """Stripe is not configured: set STRIPE_SECRET_KEY (tallybook doctor explains)."""
 

@@ -220,7 +220,7 @@ def running_service(database: TestDatabase, sandbox: Sandbox, place: Path) -> It
     env = environment(database, sandbox.base_url, port, secret)
     # In a thread of its own: a browser test has an event loop in this one.
     with ThreadPoolExecutor(1) as thread:
-        prepared = thread.submit(lambda: asyncio.run(_prepare(database, env))).result()
+        prepared = thread.submit(lambda: asyncio.run(prepare(database, env))).result()
     service = Service(env=env, port=port, log=place / "service.log")
     found = Running(service=service, sandbox=sandbox, database=database, **prepared)
     try:
@@ -232,7 +232,7 @@ def running_service(database: TestDatabase, sandbox: Sandbox, place: Path) -> It
         httpx.delete(f"{sandbox.base_url}/v1/webhook_endpoints/{endpoint}", auth=(KEY, ""))
 
 
-async def _prepare(database: TestDatabase, env: dict[str, str]) -> dict[str, Any]:
+async def prepare(database: TestDatabase, env: dict[str, str]) -> dict[str, Any]:
     """A catalogue at the sandbox, a customer, an admin, and an app with every permission and a database login."""
     settings = Settings(_env_file=None, **{name.lower(): value for name, value in env.items()})  # type: ignore[call-arg, arg-type]
     async with app.open_context(settings, database.installation()) as ctx:

@@ -1,0 +1,86 @@
+"""One well-formed request for each route, about things of the customer Ada: what the matrix of callers sends."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import httpx
+from api.cast import OTHER_PASSWORD, SPARE_EMAIL, SPARE_PASSWORD, Cast
+
+BUYING = {
+    "success_url": "https://yourapp.com/ok",
+    "cancel_url": "https://yourapp.com/no",
+    "user_id": "{user_id}",
+}
+# A session token in the body, as document 000 has it: the caller's own, else none that counts.
+IN_BODY = {"session_token": "{token}", "app_id": "{entered}"}
+SIGN_IN = {"email": SPARE_EMAIL, "password": SPARE_PASSWORD}
+
+# Where the path itself does not say it all: the query.
+QUERIES = {"GET /v1/wallets": "?user_id={user_id}"}
+# A body of nothing but "{name}" is replaced by the thing itself; a route without a row here has no body.
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/users": {"email": "{fresh}@example.com", "password": OTHER_PASSWORD},
+    # With a wrong old password, so that nobody's password changes.
+    "PUT /v1/users/me/password": {"old_password": "not it at all", "new_password": OTHER_PASSWORD},
+    "PATCH /v1/users/{user_id}": {"is_active": True},
+    "POST /v1/sessions": SIGN_IN,
+    "POST /v1/sessions/refresh": {"refresh_token": "none"},
+    "POST /v1/apps": {"name": "One more"},
+    "PATCH /v1/apps/{app_id}": {"name": "bare app"},
+    "POST /v1/apps/{app_id}/api-keys": {},
+    "POST /v1/organisations": {"name": "One more", "owner_user_id": "{user_id}"},
+    "PUT /v1/organisations/{organisation}/members": {"user_id": "{spare}"},
+    "POST /v1/transfers": {"wallet": "{wallet}", "amount_micro": 1},
+    "POST /v1/holds": {"user_id": "{user_id}", "amount_micro": 1},
+    # In part and not final, so that one hold serves everyone.
+    "POST /v1/holds/{hold}/capture": {"amount_micro": 1, "final": False},
+    "POST /v1/holds/{hold}/release": {},
+    "POST /v1/checkouts": {"price": "package_starter", **BUYING},
+    "POST /api/cross-app/auth": {"app_id": "{entered}", **SIGN_IN},
+    "POST /api/cross-app/refresh": {"refresh_token": "none"},
+    "POST /api/cross-app/validate-token": IN_BODY,
+    "POST /api/cross-app/credits/check": {**IN_BODY, "required_credits": 1},
+    "POST /api/cross-app/credits/consume": {**IN_BODY, "credits": 0.000001},
+    "POST /api/financial/credits/{user_id}/add": {"credits": 1},
+    "POST /api/financial/credits/{user_id}/spend": {"credits": 0.000001},
+    "POST /api/stripe/create-checkout-session": {"price_id": "package_starter", **BUYING},
+    "POST /api/stripe/webhook": {},
+    "POST /api/credits/purchase": {"package_id": 1},
+    "POST /api/credits/webhook": {},
+    "POST /api/v1/webhooks/stripe": {},
+}
+
+
+def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.Response:
+    """The route's request, by a caller, about a customer's things."""
+    method, path = label.split(" ")
+    person = cast.people[whose]
+    things: dict[str, Any] = {
+        "user_id": person.user_id,
+        "wallet": person.wallet,
+        "transfer": person.transfer,
+        # Released for good, so a hold of its own each time.
+        "hold": cast.place_hold(whose) if path.endswith("/release") else person.hold,
+        "checkout": person.checkout,
+        "session_id": person.stripe_session,
+        "organisation": person.organisation,
+        "app_id": cast.apps["bare app"],
+        "api_key_id": cast.spare_key_id,
+        "spare": cast.spare_user_id,
+        "fresh": uuid.uuid4().hex,
+        "token": cast.tokens.get(caller, "none"),
+        "entered": cast.apps["seed app"],
+    }
+    place = (path + QUERIES.get(label, "")).format(**things)
+    body = BODIES.get(label)
+    filled = None if body is None else {name: _filled(value, things) for name, value in body.items()}
+    return cast.ask(caller, method, place, filled)
+
+
+def _filled(value: Any, things: dict[str, Any]) -> Any:
+    if not isinstance(value, str) or "{" not in value:
+        return value
+    name = value[1:-1]
+    return things[name] if name in things and value[-1] == "}" else value.format(**things)
