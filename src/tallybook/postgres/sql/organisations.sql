@@ -26,4 +26,4 @@ WHERE o.organisation_id > :after ORDER BY o.organisation_id LIMIT :limit;
 -- name: members
 -- The members of some organisations, in the order they came.
 SELECT organisation_id, user_id, role FROM tallybook.organisation_members
-WHERE organisation_id = ANY (:organisation_ids) ORDER BY organisation_id, created_at, user_id;
+WHERE organisation_id IN (SELECT unnest(:organisation_ids::bigint [])) ORDER BY organisation_id, created_at, user_id;
