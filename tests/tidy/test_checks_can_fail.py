@@ -75,7 +75,7 @@ def test_rows_of_a_table_are_read() -> None:
         (UNCHECKED, "python" + " -O -m x", "python -m x -O"),
         (PATCHING, "from unittest" + ".mock import patch", "mocking nobody"),
         (SKIPPING, "@pytest.mark." + "skip", "skip this sentence"),
-        (INDEX_HOSTS, "--index-url x", "name==1 --hash=sha256:0"),
+        (INDEX_HOSTS, "--index-" + "url x", "name==1 --hash=sha256:0"),
     ],
 )
 def test_forbidden_text_is_found(pattern: str, planted: str, fine: str) -> None:
