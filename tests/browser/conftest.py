@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
+from chromium import launch
 from playwright.sync_api import Browser, Page, sync_playwright
 from running_service import EMAIL, PASSWORD, Running
 
-# Chromium looks up its maker's hosts at every start unless told not to; nothing here needs them.
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium."""
-    binary = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert binary, "Chromium is missing: run tools/ensure_chromium"
+    """The system's Chromium. It brings an event loop of its own, which must not outlive the tests of a module."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=list(QUIET))
+        browser = launch(playwright)
         yield browser
         browser.close()
 
