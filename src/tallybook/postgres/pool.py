@@ -82,6 +82,10 @@ def _read_json(text: str) -> Any:
         return {"unreadable": True}
 
 
+async def _nothing_to_reset(_: object) -> None:
+    """Transactions are all that happens on the fast lane: no setting, lock, cursor or listener outlives one."""
+
+
 async def _prepare(connection: asyncpg.Connection[Row]) -> None:
     await connection.set_type_codec(
         "jsonb", encoder=json.dumps, decoder=_read_json, schema="pg_catalog", format="text"
@@ -119,6 +123,7 @@ class Database:
                 init=_prepare,
                 command_timeout=30,
                 server_settings=_limits(FAST_LOCK_TIMEOUT_MS),
+                reset=_nothing_to_reset,
             )
             patient = await asyncpg.create_pool(
                 url,
