@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.panel import Panel
 
 from tallybook.cli.demo import preparing, walk
 from tallybook.cli.demo.processes import child, free_port
@@ -137,18 +136,16 @@ def _verify(roof: Roof, own: dict[str, str]) -> bool:
 
 
 def _say_where(base_url: str, sandbox_url: str, home: Path, state: State) -> None:
-    console.print(
-        Panel.fit(
-            f"[bold]Buy credits[/bold]       {base_url}/credits\n"
-            f"  customer        {CUSTOMER_EMAIL} / {CUSTOMER_PASSWORD}\n"
-            f"  admin           {ADMIN_EMAIL} / {state.secret('admin_password')}\n"
-            "  test cards      4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined,\n"
-            "                  4000 0025 0000 3155 asks for 3-D Secure; any future date, any CVC\n"
-            f"[bold]API[/bold]               {base_url}/v1/openapi.json and {base_url}/api/openapi.json\n"
-            f"[bold]Stripe sandbox[/bold]    {sandbox_url}\n"
-            f"[bold]For the examples[/bold]  set -a; . {home / 'env'}; set +a\n"
-            f"[bold]Logs[/bold]              {home / 'service.log'}, {home / 'sandbox.log'}",
-            title="Where to click",
-            title_align="left",
-        )
-    )
+    console.rule("Where to click", align="left")
+    for what, where in (
+        ("Buy credits", f"{base_url}/credits"),
+        ("  customer", f"{CUSTOMER_EMAIL} / {CUSTOMER_PASSWORD}"),
+        ("  admin", f"{ADMIN_EMAIL} / {state.secret('admin_password')}"),
+        ("  test cards", "4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined,"),
+        ("", "4000 0025 0000 3155 asks for 3-D Secure; any future date, any CVC"),
+        ("API", f"{base_url}/v1/openapi.json and {base_url}/api/openapi.json"),
+        ("Stripe sandbox", sandbox_url),
+        ("For the examples", f"set -a; . {home / 'env'}; set +a"),
+        ("Logs", f"{home / 'service.log'}, {home / 'sandbox.log'}"),
+    ):
+        console.print(f"[bold]{what:<18}[/bold] {where}", soft_wrap=True)
