@@ -1146,11 +1146,11 @@ COMMENT ON TABLE tallybook.notes IS 'What people wrote about a transfer. Erasabl
 CREATE VIEW apps.credits_transactions WITH (security_barrier='true') AS
  SELECT ((t.wallet_id * 1000000000) + t.version) AS id,
     w.owner_user_id AS user_id,
-    ((
+    (((
         CASE
             WHEN (t.credit = 'available'::tallybook.account) THEN t.amount_micro
             ELSE (- t.amount_micro)
-        END)::numeric / 1000000.0) AS amount,
+        END)::numeric / 1000000.0))::numeric(20,6) AS amount,
         CASE
             WHEN (t.app_id = ANY (ARRAY[0, apps.app_id()])) THEN n.description
             ELSE NULL::text
@@ -1242,7 +1242,7 @@ CREATE VIEW apps.users WITH (security_barrier='true') AS
             ELSE NULL::text
         END AS email,
         CASE
-            WHEN apps.may('read_credits'::text) THEN ((COALESCE(w.available_micro, (0)::bigint))::numeric / 1000000.0)
+            WHEN apps.may('read_credits'::text) THEN (((COALESCE(w.available_micro, (0)::bigint))::numeric / 1000000.0))::numeric(20,6)
             ELSE NULL::numeric
         END AS credits,
     u.role AS user_type,

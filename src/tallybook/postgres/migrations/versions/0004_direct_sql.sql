@@ -22,7 +22,7 @@ CREATE VIEW apps.users WITH (security_barrier) AS
 SELECT
     u.user_id AS id,
     CASE WHEN apps.may('read_user_info') THEN u.email END AS email,
-    CASE WHEN apps.may('read_credits') THEN coalesce(w.available_micro, 0) / 1000000.0 END AS credits,
+    CASE WHEN apps.may('read_credits') THEN (coalesce(w.available_micro, 0) / 1000000.0)::numeric(20, 6) END AS credits,
     u.role AS user_type,
     u.is_active,
     u.created_at
@@ -34,7 +34,8 @@ CREATE VIEW apps.credits_transactions WITH (security_barrier) AS
 SELECT
     t.wallet_id * 1000000000 + t.version AS id,
     w.owner_user_id AS user_id,
-    CASE WHEN t.credit = 'available' THEN t.amount_micro ELSE -t.amount_micro END / 1000000.0 AS amount,
+    (CASE WHEN t.credit = 'available' THEN t.amount_micro ELSE -t.amount_micro END / 1000000.0)::numeric(20, 6)
+    AS amount,
     CASE WHEN t.app_id IN (0, apps.app_id()) THEN n.description END AS description,
     CASE t.kind
         WHEN 'spend' THEN 'service'
