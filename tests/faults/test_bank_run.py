@@ -18,7 +18,7 @@ from faults.journal import Journal
 from faults.killer import the_kills_hit
 from faults.run import Outcome, Run
 
-SECONDS = float(os.environ.get("TALLYBOOK_FAULTS_SECONDS", "15"))
+SECONDS = float(os.environ.get("TALLYBOOK_FAULTS_SECONDS", "20"))
 SEED = int(os.environ.get("TALLYBOOK_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
 ACCOUNTS = 16
 
