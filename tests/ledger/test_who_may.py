@@ -236,3 +236,23 @@ async def test_what_could_not_be_read_back_is_not_written_over_sql(
     assert refused.value.sqlstate == "TB422"
     found = await wallets.wallet_of_user(ctx, OPERATOR, user)
     assert await wallets.history(ctx, OPERATOR, found.wallet_id, before=2**62, limit=9)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE users SET credits = 1000000",
+        "DELETE FROM users",
+        "UPDATE credits_transactions SET amount = 1000000",
+        "DELETE FROM credit_transactions",
+    ],
+)
+async def test_an_app_edits_neither_balances_nor_history_over_sql(ctx: Context, statement: str) -> None:
+    user, app = await a_customer(ctx), await an_app(ctx, "one")
+    login = await apps.create_database_login(ctx, OPERATOR, app.public_id)
+
+    with psycopg.connect(login.url) as connection, pytest.raises(psycopg.Error) as refused:
+        connection.execute(statement)
+
+    assert refused.value.sqlstate == "55000"
+    assert (await wallets.wallet_of_user(ctx, OPERATOR, user)).available_micro == 100_000_000

@@ -35,7 +35,7 @@ async def sign_up(ctx: Context, *, email: str, password: str, key: str | None = 
     """Make a customer's account.
 
     Unlike sign-in, this tells whether an e-mail has an account (409): a person who forgot that they have one must
-    learn it. Nothing limits yet how often it is asked (docs/configuration.md): put a rate limit in front.
+    learn it. Nothing limits yet how often it is asked: put a rate limit in front.
 
     Raises:
         EmailTakenError, EmailInvalidError, PasswordUnfitError: each for its reason.
