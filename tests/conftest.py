@@ -71,7 +71,7 @@ def database(postgres_url: str, template: str, request: pytest.FixtureRequest) -
         yield TestDatabase(name, own_url)
         if "ledger_tampered" not in request.keywords:
             with psycopg.connect(own_url) as connection:
-                faults = connection.execute("SELECT * FROM tallybook.verify_v1()").fetchall()
+                faults = connection.execute("SELECT * FROM tallybook.verify_v2()").fetchall()
             assert faults == [], f"the ledger does not tie after this test: {faults[:3]}"
     finally:
         with psycopg.connect(postgres_url, autocommit=True) as connection:

@@ -66,7 +66,7 @@ async def open_wallets(
 def broken_promises(product_url: str) -> list[str]:
     """What the product's own verification of the whole ledger finds; empty when the books tie."""
     with psycopg.connect(product_url) as connection:
-        rows = connection.execute("SELECT * FROM tallybook.verify_v1() LIMIT 5").fetchall()
+        rows = connection.execute("SELECT * FROM tallybook.verify_v2() LIMIT 5").fetchall()
     return [" ".join(str(part) for part in row) for row in rows]
 
 

@@ -46,35 +46,36 @@ class Found:
     blind: list[str]
 
 
-LOCK = "FOR NO KEY UPDATE"
-LOOK = "SELECT d.code, d.facts, d.legs INTO v_code, v_facts, v_plan FROM decide_v1(r, w, h) AS d;"
+LOCK = "ORDER BY w.wallet_id FOR NO KEY UPDATE"
+LOOK = "SELECT x.code, x.facts, x.legs INTO d FROM decide_v2(r, w, h, v_budgets) AS x;"
 SLOW = "PERFORM pg_sleep(0.1);"
 READ_AGAIN = (
     f" {SLOW} SELECT wallets.* INTO STRICT w FROM wallets WHERE wallets.wallet_id = r.wallet_id FOR UPDATE;"
-    " w.updated_at := greatest(w.updated_at, p_now);"
+    " w := unfront_v2(w); w.updated_at := greatest(w.updated_at, p_now);"
 )
 NO_LOCK = (
-    Change("post_v1", f"ORDER BY wallets.wallet_id {LOCK} SKIP LOCKED", "ORDER BY wallets.wallet_id"),
-    Change("post_v1", f"ORDER BY wallets.wallet_id {LOCK}\n", "ORDER BY wallets.wallet_id\n"),
+    Change("post_v2", LOCK, "ORDER BY w.wallet_id", times=2),
+    Change("post_v2", "ORDER BY w.wallet_id SKIP LOCKED", "ORDER BY w.wallet_id"),
+    # The exact road: between its look and its leap there is room for a pause.
+    Change("swift_v2", "s.fresh AND s.all_plain", "false AND s.all_plain"),
 )
 
 
 def _refusals_not_stored(bank: Bank) -> AbstractContextManager[None]:
-    store = "INSERT INTO refusals SELECT f.* FROM unnest(v_refusals) AS f"
-    return plants.changed(bank, Change("post_v1", store, f"{store} WHERE false"))
+    return plants.changed(bank, Change("walk_v2", "INSERT INTO refusals SELECT v_refusal.*;", "NULL;"))
 
 
 def _capture_returns_too_little(bank: Bank) -> AbstractContextManager[None]:
+    rest = "WHEN a.final THEN h.remaining_micro - coalesce(a.amount_micro, 0)"
     return plants.changed(
         bank,
-        Change(
-            "decide_v1", "v_leg.amount_micro := v_rest;", "v_leg.amount_micro := greatest(1, v_rest - 1);"
-        ),
+        Change("swift_v2", rest, f"{rest} - 1"),
+        Change("swift_v2", "WHEN a.final THEN -h.remaining_micro", "WHEN a.final THEN 1 - h.remaining_micro"),
     )
 
 
 def _row_lock_removed(bank: Bank) -> AbstractContextManager[None]:
-    return plants.changed(bank, *NO_LOCK, Change("post_v1", LOOK, f"{LOOK} {SLOW}"))
+    return plants.changed(bank, *NO_LOCK, Change("walk_v2", LOOK, f"{LOOK} {SLOW}"))
 
 
 @contextmanager
@@ -82,8 +83,8 @@ def _row_lock_and_nets_removed(bank: Bank) -> Iterator[None]:
     nets = (("wallets", "wallets_available_micro_check"), ("transfers", "transfers_available_after_check"))
     changes = (
         *NO_LOCK,
-        Change("post_v1", LOOK, LOOK + READ_AGAIN),
-        Change("assign_lots_v1", "ASSERT v_left = 0, format('lots of", "ASSERT v_left >= 0, format('lots of"),
+        Change("walk_v2", LOOK, LOOK + READ_AGAIN),
+        Change("burn_v2", "ASSERT v_left = 0, format('lots of", "ASSERT v_left >= 0, format('lots of"),
     )
     with plants.without_constraints(bank, *nets), plants.changed(bank, *changes):
         yield

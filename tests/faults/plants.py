@@ -20,7 +20,7 @@ from faults.bank import Bank
 
 import tallybook.postgres
 
-SOURCE = Path(tallybook.postgres.__path__[0]) / "functions" / "post_v1.sql"
+FUNCTIONS = Path(tallybook.postgres.__path__[0]) / "functions"
 TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -36,8 +36,11 @@ class Change:
 
 def function_text(name: str) -> str:
     """The statement that replaces a function by itself."""
-    source = SOURCE.read_text(encoding="utf-8")
-    start = source.index(f"CREATE FUNCTION tallybook.{name}(")
+    head = f"CREATE FUNCTION tallybook.{name}("
+    [source] = (
+        text for path in FUNCTIONS.glob("*.sql") if head in (text := path.read_text(encoding="utf-8"))
+    )
+    start = source.index(head)
     end = source.index("END $$;", start) + len("END $$;")
     return source[start:end].replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1)
 

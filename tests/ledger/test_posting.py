@@ -41,7 +41,7 @@ async def test_a_purchase_makes_a_lot_and_can_be_spent(books: Books) -> None:
 
     assert answer.available_micro == 995_000_000
     assert answer.transfer == LedgerId(wallet, 2)
-    [lot] = await books.rows("SELECT * FROM tallybook.lots")
+    [lot] = await books.rows("SELECT * FROM tallybook.lots_now")
     assert (lot["available_micro"], lot["price_minor"], lot["reference"]) == (995_000_000, 1000, "cs_1")
 
 
@@ -183,7 +183,7 @@ async def test_lots_burn_by_priority_then_expiry_then_age(books: Books) -> None:
 
     await books.spend(wallet, 15, key="s")
 
-    lots = await books.rows("SELECT available_micro FROM tallybook.lots ORDER BY version")
+    lots = await books.rows("SELECT available_micro FROM tallybook.lots_now ORDER BY version")
     assert [lot["available_micro"] for lot in lots] == [10_000_000, 5_000_000, 0]
 
 
@@ -197,7 +197,7 @@ async def test_a_release_gives_back_to_the_lots_that_were_pinned(books: Books) -
 
     await books.capture(held.hold, 4, key="c")
 
-    lots = await books.rows("SELECT available_micro, held_micro FROM tallybook.lots ORDER BY version")
+    lots = await books.rows("SELECT available_micro, held_micro FROM tallybook.lots_now ORDER BY version")
     assert [tuple(lot.values()) for lot in lots] == [(6_000_000, 0), (5_000_000, 0)]
 
 

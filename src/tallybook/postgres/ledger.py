@@ -29,7 +29,9 @@ from tallybook.postgres.pool import Row, Transaction
 from tallybook.postgres.statements import Statements
 
 _SQL = Statements("ledger")
-_POSTING_FIELDS = tuple(field.name for field in fields(Posting))
+# What has a parameter of its own; the rest of a posting travels as one object.
+_PLACED = frozenset({"op", "wallet_id", "app_id", "amount_micro", "key", "hold_version"})
+_REST_FIELDS = tuple(field.name for field in fields(Posting) if field.name not in _PLACED)
 _REFUSALS = all_codes()
 
 
@@ -45,7 +47,13 @@ async def post(
         _SQL.post,
         now=now,
         wait=wait,
-        requests=[_wire(place, posting) for place, posting in enumerate(requests, 1)],
+        ops=[posting.op for posting in requests],
+        wallets=[posting.wallet_id for posting in requests],
+        apps=[posting.app_id for posting in requests],
+        amounts=[posting.amount_micro for posting in requests],
+        keys=[posting.key for posting in requests],
+        holds=[posting.hold_version for posting in requests],
+        rests=[_rest(posting) for posting in requests],
     )
     assert len(rows) == len(requests), (len(rows), len(requests))
     return [_answer(row) for row in rows]
@@ -143,14 +151,17 @@ async def totals(tx: Transaction) -> dict[str, int]:
     return dict(await tx.one(_SQL.totals))
 
 
-def _wire(place: int, posting: Posting) -> dict[str, Any]:
-    # What is not asked for is left out, so that the terms of a key stay the same when Posting grows a field.
-    wire: dict[str, Any] = {"ord": place}
-    for name in _POSTING_FIELDS:
+def _rest(posting: Posting) -> dict[str, Any] | None:
+    # What is not asked for is left out, so that the terms of a key stay the same when Posting grows a field. A spend's
+    # house account goes without saying.
+    rest: dict[str, Any] = {}
+    for name in _REST_FIELDS:
         value = getattr(posting, name)
         if value is not None:
-            wire[name] = value.isoformat() if isinstance(value, datetime) else value
-    return wire
+            rest[name] = value.isoformat() if isinstance(value, datetime) else value
+    if posting.op == "spend" and posting.house is Account.USAGE:
+        del rest["house"]
+    return rest or None
 
 
 def _answer(row: Row) -> Answer | BillingError:

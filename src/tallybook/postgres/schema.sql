@@ -21,6 +21,12 @@ CREATE TYPE tallybook.account AS ENUM (
 
 COMMENT ON TYPE tallybook.account IS 'The three accounts of a wallet (available and held: what we owe the customer; debt: what they owe us), then the house accounts.';
 
+CREATE TYPE tallybook.lot_part AS (
+	lot_version bigint,
+	amount_micro bigint,
+	expires_at timestamp with time zone
+);
+
 CREATE TYPE tallybook.posting_answer AS (
 	ord integer,
 	code text,
@@ -75,7 +81,16 @@ CREATE TYPE tallybook.posting_request AS (
 	description text,
 	service text,
 	metadata jsonb,
-	terms bytea
+	terms bytea,
+	budget_id bigint,
+	parent_version bigint,
+	undoes_version bigint,
+	allow_excess boolean
+);
+
+CREATE TYPE tallybook.posting_outcome AS (
+	answer tallybook.posting_answer,
+	request tallybook.posting_request
 );
 
 CREATE FUNCTION apps.app_id() RETURNS integer
@@ -216,122 +231,102 @@ CREATE FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) R
         ON tail.wallet_id = d.wallet_id AND tail.version = legs.last_version AND d.code = 'ok'
 $$;
 
-CREATE TABLE tallybook.transfers (
-    wallet_id bigint NOT NULL,
-    version bigint NOT NULL,
-    kind text NOT NULL,
-    debit tallybook.account NOT NULL,
-    credit tallybook.account NOT NULL,
-    amount_micro bigint NOT NULL,
-    available_after bigint NOT NULL,
-    held_after bigint NOT NULL,
-    debt_after bigint NOT NULL,
-    app_id integer NOT NULL,
-    key text,
-    terms bytea,
-    part_of bigint,
-    hold_version bigint,
-    lot_version bigint,
-    note_digest bytea,
-    detail_digest bytea,
-    created_at timestamp with time zone NOT NULL,
-    digest bytea NOT NULL,
-    CONSTRAINT transfers_amount_micro_check CHECK ((amount_micro > 0)),
-    CONSTRAINT transfers_available_after_check CHECK ((available_after >= 0)),
-    CONSTRAINT transfers_check CHECK ((debit <> credit)),
-    CONSTRAINT transfers_check1 CHECK ((((((((((((((((((((kind = 'grant'::text) AND (debit = 'purchases'::tallybook.account) AND (credit = 'available'::tallybook.account)) OR ((kind = 'grant'::text) AND (debit = 'subscriptions'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'promotions'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'adjustments'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'usage'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'refunded'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'disputed'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'spend'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'usage'::tallybook.account))) OR ((kind = 'spend'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'adjustments'::tallybook.account))) OR ((kind = 'hold'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'held'::tallybook.account))) OR ((kind = 'capture'::text) AND (debit = 'held'::tallybook.account) AND (credit = 'usage'::tallybook.account))) OR ((kind = 'release'::text) AND (debit = 'held'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'refunded'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'disputed'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'debt'::tallybook.account) AND (credit = 'refunded'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'debt'::tallybook.account) AND (credit = 'disputed'::tallybook.account))) OR ((kind = 'repay'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'debt'::tallybook.account))) OR ((kind = 'expire'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'expired'::tallybook.account)))),
-    CONSTRAINT transfers_debt_after_check CHECK ((debt_after >= 0)),
-    CONSTRAINT transfers_held_after_check CHECK ((held_after >= 0)),
-    CONSTRAINT transfers_key_check CHECK (((length(key) >= 1) AND (length(key) <= 320))),
-    CONSTRAINT transfers_version_check CHECK ((version > 0))
-);
+CREATE FUNCTION tallybook.answers_v2(p_decisions tallybook.posting_decision[]) RETURNS SETOF tallybook.posting_answer
+    LANGUAGE sql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT
+        d.ord, d.code, d.replayed, d.wallet_id, d.version,
+        legs.kind, legs.amount_micro, legs.released_micro, legs.repaid_micro, legs.owed_micro,
+        tail.available_after, tail.held_after, tail.debt_after,
+        coalesce(tail.version, d.version), legs.hold_version, tail.created_at, coalesce(d.facts, '{}')
+    FROM unnest(p_decisions) AS d
+    LEFT JOIN transfers AS f ON f.wallet_id = d.wallet_id AND f.version = d.version AND d.code = 'ok'
+    LEFT JOIN LATERAL (
+        SELECT
+            min(t.kind) FILTER (WHERE t.version = d.version) AS kind,
+            sum(t.amount_micro) FILTER (
+                WHERE t.version = d.version OR t.kind = 'clawback' OR t.undoes_version IS NOT NULL
+                OR (t.kind = 'spend' AND f.kind = 'capture')
+            )::bigint AS amount_micro,
+            coalesce(sum(t.amount_micro) FILTER (WHERE t.kind IN ('release', 'return')), 0)::bigint AS released_micro,
+            coalesce(sum(t.amount_micro) FILTER (WHERE t.kind = 'repay'), 0)::bigint AS repaid_micro,
+            coalesce(sum(t.amount_micro) FILTER (WHERE t.debit = 'debt'), 0)::bigint AS owed_micro,
+            max(t.version) AS last_version,
+            max(t.hold_version) AS hold_version
+        FROM transfers AS t
+        WHERE t.wallet_id = d.wallet_id
+            AND t.version BETWEEN d.version AND d.version - 1 + CASE f.form WHEN 1 THEN 4 ELSE coalesce(f.legs, 1) END
+            AND (t.version = d.version OR t.part_of = d.version)
+    ) AS legs ON f.version IS NOT NULL
+    LEFT JOIN transfers AS tail ON tail.wallet_id = d.wallet_id AND tail.version = legs.last_version
+$$;
 
-COMMENT ON TABLE tallybook.transfers IS 'One immutable record: one debit, one credit, one positive amount, of one wallet.';
+CREATE FUNCTION tallybook.budget_passed_v1(p_wallet_id bigint, p_budgets bigint[], p_amount_micro bigint, p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT jsonb_build_object(
+        'budget', format('bud_%s_%s', b.wallet_id, b.budget_id), 'limit_micro', b.limit_micro,
+        'used_micro', x.used_micro, 'requested_micro', p_amount_micro,
+        'period_ends_at', CASE WHEN b.period <> 'none' THEN
+            to_char((date_trunc(b.period, p_at, 'UTC') AT TIME ZONE 'UTC') + ('1 ' || b.period)::interval,
+                'YYYY-MM-DD"T"HH24:MI:SS"Z"') END
+    )
+    FROM unnest(p_budgets) WITH ORDINALITY AS n (budget_id, place)
+    INNER JOIN budgets AS b ON b.wallet_id = p_wallet_id AND b.budget_id = n.budget_id
+    CROSS JOIN LATERAL (SELECT b.reserved_micro + CASE
+        WHEN b.period_start = period_start_v1(b.period, p_at) THEN b.spent_micro ELSE 0 END AS used_micro) AS x
+    WHERE b.limit_micro IS NOT NULL AND x.used_micro + p_amount_micro > b.limit_micro
+    ORDER BY n.place LIMIT 1
+$$;
 
-COMMENT ON COLUMN tallybook.transfers.version IS 'Its number within the wallet, from 1, without gaps.';
+CREATE FUNCTION tallybook.budget_path_v1(p_wallet_id bigint, p_budget_id bigint, p_app_id integer) RETURNS bigint[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH RECURSIVE up AS (
+        SELECT b.budget_id, b.parent_id, 1 AS place FROM budgets AS b
+        WHERE b.wallet_id = p_wallet_id AND b.budget_id = p_budget_id
+        UNION ALL
+        SELECT b.budget_id, b.parent_id, up.place + 1 FROM up
+        INNER JOIN budgets AS b ON b.wallet_id = p_wallet_id AND b.budget_id = up.parent_id
+    )
+    SELECT array_agg(found.budget_id ORDER BY found.place) FROM (
+        SELECT up.budget_id, up.place FROM up
+        UNION ALL
+        SELECT b.budget_id, 1000 FROM budgets AS b WHERE b.wallet_id = p_wallet_id AND b.app_id = p_app_id
+    ) AS found
+$$;
 
-COMMENT ON COLUMN tallybook.transfers.key IS 'The caller''s idempotency key, with who it belongs to in front where that is not the app itself.';
+COMMENT ON FUNCTION tallybook.budget_path_v1(p_wallet_id bigint, p_budget_id bigint, p_app_id integer) IS 'The budgets that a request counts at: the named one, those above it, and the cap of the app; null when there is none.';
 
-COMMENT ON COLUMN tallybook.transfers.terms IS 'A digest of what was asked under the key: another digest is a misuse of the key.';
-
-COMMENT ON COLUMN tallybook.transfers.part_of IS 'The first transfer of the same request, when a request makes several.';
-
-COMMENT ON COLUMN tallybook.transfers.hold_version IS 'The transfer that placed the hold this one belongs to.';
-
-COMMENT ON COLUMN tallybook.transfers.lot_version IS 'The lot to burn first (money that comes back), if one is named.';
-
-COMMENT ON COLUMN tallybook.transfers.detail_digest IS 'SHA-256 over the terms of the hold or the lot that it made: what those rows say can be checked too.';
-
-COMMENT ON COLUMN tallybook.transfers.digest IS 'SHA-256 over the digest before it and this row: the chain.';
-
-CREATE FUNCTION tallybook.assign_lots_v1(p_legs tallybook.transfers[]) RETURNS void
+CREATE FUNCTION tallybook.burn_v2(p_wallet_id bigint, p_version bigint, p_amount_micro bigint, p_first_lot bigint) RETURNS tallybook.lot_part[]
     LANGUAGE plpgsql
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    t       tallybook.transfers;
-    l       record;
-    v_left  bigint;
+    v_left  bigint := p_amount_micro;
     v_take  bigint;
-    v_lots  bigint[];
-    v_micro bigint[];
+    v_parts lot_part[] := '{}';
+    l       record;
 BEGIN
-    FOREACH t IN ARRAY p_legs LOOP
-        v_left := t.amount_micro;
-        IF t.kind = 'grant' THEN
-            UPDATE lots SET available_micro = lots.amount_micro
-            WHERE lots.wallet_id = t.wallet_id AND lots.version = t.version;
-            INSERT INTO lot_moves (wallet_id, version, lot_version, amount_micro)
-            VALUES (t.wallet_id, t.version, t.version, t.amount_micro);
-
-        ELSIF t.debit = 'available' THEN
-            v_lots := '{}';
-            v_micro := '{}';
-            FOR l IN
-                SELECT lots.version, lots.available_micro FROM lots
-                WHERE lots.wallet_id = t.wallet_id AND lots.available_micro > 0
-                ORDER BY (lots.version IS NOT DISTINCT FROM t.lot_version) DESC,
-                    lots.priority, lots.expires_at, lots.version
-            LOOP
-                v_take := least(l.available_micro, v_left);
-                UPDATE lots SET
-                    available_micro = lots.available_micro - v_take,
-                    held_micro = lots.held_micro + CASE WHEN t.credit = 'held' THEN v_take ELSE 0 END
-                WHERE lots.wallet_id = t.wallet_id AND lots.version = l.version;
-                INSERT INTO lot_moves (wallet_id, version, lot_version, amount_micro)
-                VALUES (t.wallet_id, t.version, l.version, v_take);
-                v_lots := v_lots || l.version;
-                v_micro := v_micro || v_take;
-                v_left := v_left - v_take;
-                EXIT WHEN v_left = 0;
-            END LOOP;
-            ASSERT v_left = 0, format('lots of wallet %s do not cover transfer %s', t.wallet_id, t.version);
-            IF t.credit = 'held' THEN
-                UPDATE holds SET lot_versions = v_lots, lot_micros = v_micro
-                WHERE holds.wallet_id = t.wallet_id AND holds.version = t.version;
-            END IF;
-
-        ELSIF t.debit = 'held' THEN
-            SELECT holds.lot_versions, holds.lot_micros INTO STRICT v_lots, v_micro FROM holds
-            WHERE holds.wallet_id = t.wallet_id AND holds.version = t.hold_version;
-            FOR i IN 1 .. cardinality(v_lots) LOOP
-                v_take := least(v_micro[i], v_left);
-                CONTINUE WHEN v_take = 0;
-                UPDATE lots SET
-                    held_micro = lots.held_micro - v_take,
-                    available_micro = lots.available_micro
-                    + CASE WHEN t.credit = 'available' THEN v_take ELSE 0 END
-                WHERE lots.wallet_id = t.wallet_id AND lots.version = v_lots[i];
-                INSERT INTO lot_moves (wallet_id, version, lot_version, amount_micro)
-                VALUES (t.wallet_id, t.version, v_lots[i], v_take);
-                v_micro[i] := v_micro[i] - v_take;
-                v_left := v_left - v_take;
-            END LOOP;
-            ASSERT v_left = 0, format('hold %s of wallet %s pins too little', t.hold_version, t.wallet_id);
-            UPDATE holds SET lot_micros = v_micro
-            WHERE holds.wallet_id = t.wallet_id AND holds.version = t.hold_version;
-        END IF;
+    FOR l IN
+        SELECT lots.version, lots.available_micro, lots.expires_at FROM lots
+        WHERE lots.wallet_id = p_wallet_id AND lots.available_micro > 0
+        ORDER BY (lots.version IS NOT DISTINCT FROM p_first_lot) DESC, lots.priority, lots.expires_at, lots.version
+    LOOP
+        v_take := least(l.available_micro, v_left);
+        UPDATE lots SET available_micro = lots.available_micro - v_take
+        WHERE lots.wallet_id = p_wallet_id AND lots.version = l.version;
+        v_parts := v_parts || ROW (l.version, v_take, l.expires_at)::lot_part;
+        v_left := v_left - v_take;
+        EXIT WHEN v_left = 0;
     END LOOP;
+    ASSERT v_left = 0, format('lots of wallet %s do not cover transfer %s', p_wallet_id, p_version);
+    INSERT INTO lot_moves (wallet_id, version, lot_version, amount_micro)
+    SELECT p_wallet_id, p_version, p.lot_version, p.amount_micro FROM unnest(v_parts) AS p;
+    RETURN v_parts;
 END $$;
 
 CREATE FUNCTION tallybook.claim_v1(p_now timestamp with time zone, p_livemode boolean, p_object_kind text, p_object_id text, p_wallet_id bigint) RETURNS bigint
@@ -351,6 +346,21 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION tallybook.claim_v1(p_now timestamp with time zone, p_livemode boolean, p_object_kind text, p_object_id text, p_wallet_id bigint) IS 'Claim a Stripe object for a wallet; gives back the wallet that holds the claim, which may be another.';
+
+CREATE FUNCTION tallybook.count_at_budgets_v1(p_wallet_id bigint, p_budgets bigint[], p_spent_micro bigint, p_reserved_micro bigint, p_at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    UPDATE budgets SET
+        spent_micro = greatest(0, p_spent_micro + CASE
+            WHEN budgets.period_start = period_start_v1(budgets.period, p_at) THEN budgets.spent_micro ELSE 0 END),
+        period_start = period_start_v1(budgets.period, p_at),
+        reserved_micro = budgets.reserved_micro + p_reserved_micro,
+        updated_at = p_at
+    WHERE budgets.wallet_id = p_wallet_id AND budgets.budget_id = ANY (p_budgets)
+$$;
+
+COMMENT ON FUNCTION tallybook.count_at_budgets_v1(p_wallet_id bigint, p_budgets bigint[], p_spent_micro bigint, p_reserved_micro bigint, p_at timestamp with time zone) IS 'Count what was spent and reserved at budgets; a new period begins at zero.';
 
 CREATE FUNCTION tallybook.create_app_login_v1(p_app_id integer, p_scram_verifier text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -378,35 +388,73 @@ END $_$;
 
 COMMENT ON FUNCTION tallybook.create_app_login_v1(p_app_id integer, p_scram_verifier text) IS 'The login role of an app for direct SQL, made or given a new password; it sees the views and nothing else.';
 
-CREATE TABLE tallybook.holds (
+CREATE TABLE tallybook.transfers (
     wallet_id bigint NOT NULL,
     version bigint NOT NULL,
+    kind text NOT NULL,
+    debit tallybook.account NOT NULL,
+    credit tallybook.account NOT NULL,
+    amount_micro bigint NOT NULL,
+    available_after bigint NOT NULL,
+    held_after bigint NOT NULL,
+    debt_after bigint NOT NULL,
     app_id integer NOT NULL,
-    session_user_id bigint,
-    placed_micro bigint NOT NULL,
-    captured_micro bigint DEFAULT 0 NOT NULL,
-    released_micro bigint DEFAULT 0 NOT NULL,
-    remaining_micro bigint GENERATED ALWAYS AS (((placed_micro - captured_micro) - released_micro)) STORED,
-    estimate_micro bigint,
-    on_expiry text DEFAULT 'release'::text NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    placed_at timestamp with time zone NOT NULL,
-    settled_at timestamp with time zone,
-    lot_versions bigint[] DEFAULT '{}'::bigint[] NOT NULL,
-    lot_micros bigint[] DEFAULT '{}'::bigint[] NOT NULL,
-    CONSTRAINT holds_captured_micro_check CHECK ((captured_micro >= 0)),
-    CONSTRAINT holds_check CHECK (((estimate_micro >= 0) AND (estimate_micro <= placed_micro))),
-    CONSTRAINT holds_check1 CHECK (((captured_micro + released_micro) <= placed_micro)),
-    CONSTRAINT holds_check2 CHECK (((settled_at IS NULL) = ((captured_micro + released_micro) < placed_micro))),
-    CONSTRAINT holds_on_expiry_check CHECK ((on_expiry = ANY (ARRAY['release'::text, 'capture_estimate'::text, 'capture_maximum'::text]))),
-    CONSTRAINT holds_placed_micro_check CHECK ((placed_micro > 0)),
-    CONSTRAINT holds_released_micro_check CHECK ((released_micro >= 0))
-)
-WITH (fillfactor='70');
+    key text,
+    terms bytea,
+    part_of bigint,
+    hold_version bigint,
+    lot_version bigint,
+    note_digest bytea,
+    detail_digest bytea,
+    created_at timestamp with time zone NOT NULL,
+    digest bytea NOT NULL,
+    on_lot_version bigint,
+    parent_version bigint,
+    undoes_version bigint,
+    budget_ids bigint[],
+    legs smallint,
+    form smallint DEFAULT 1 NOT NULL,
+    CONSTRAINT transfers_amount_micro_check CHECK ((amount_micro > 0)),
+    CONSTRAINT transfers_available_after_check CHECK ((available_after >= 0)),
+    CONSTRAINT transfers_check CHECK (((debit <> credit) OR (kind = ANY (ARRAY['delegate'::text, 'return'::text])))),
+    CONSTRAINT transfers_check1 CHECK (((((((((((((((((((((((kind = 'spend'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'usage'::tallybook.account)) OR ((kind = 'hold'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'held'::tallybook.account))) OR ((kind = 'capture'::text) AND (debit = 'held'::tallybook.account) AND (credit = 'usage'::tallybook.account))) OR ((kind = 'release'::text) AND (debit = 'held'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'purchases'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'subscriptions'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'promotions'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'adjustments'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'usage'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'refunded'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'grant'::text) AND (debit = 'disputed'::tallybook.account) AND (credit = 'available'::tallybook.account))) OR ((kind = 'spend'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'adjustments'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'refunded'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'disputed'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'debt'::tallybook.account) AND (credit = 'refunded'::tallybook.account))) OR ((kind = 'clawback'::text) AND (debit = 'debt'::tallybook.account) AND (credit = 'disputed'::tallybook.account))) OR ((kind = 'repay'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'debt'::tallybook.account))) OR ((kind = 'expire'::text) AND (debit = 'available'::tallybook.account) AND (credit = 'expired'::tallybook.account))) OR ((kind = 'delegate'::text) AND (debit = 'held'::tallybook.account) AND (credit = 'held'::tallybook.account))) OR ((kind = 'return'::text) AND (debit = 'held'::tallybook.account) AND (credit = 'held'::tallybook.account))) OR ((kind = 'give_back'::text) AND (debit = 'usage'::tallybook.account) AND (credit = 'available'::tallybook.account)))),
+    CONSTRAINT transfers_debt_after_check CHECK ((debt_after >= 0)),
+    CONSTRAINT transfers_form_check CHECK ((form = ANY (ARRAY[1, 2]))),
+    CONSTRAINT transfers_held_after_check CHECK ((held_after >= 0)),
+    CONSTRAINT transfers_key_check CHECK (((length(key) >= 1) AND (length(key) <= 320))),
+    CONSTRAINT transfers_version_check CHECK ((version > 0))
+);
+ALTER TABLE ONLY tallybook.transfers ALTER COLUMN wallet_id SET (n_distinct=100);
 
-COMMENT ON COLUMN tallybook.holds.session_user_id IS 'The user whose session placed it; null when the app itself did, so that the customer cannot settle the app''s hold.';
+COMMENT ON TABLE tallybook.transfers IS 'One immutable record: one debit, one credit, one positive amount, of one wallet.';
 
-COMMENT ON COLUMN tallybook.holds.lot_versions IS 'The lots that the hold has pinned, in burn order; lot_micros says how much of each is left.';
+COMMENT ON COLUMN tallybook.transfers.version IS 'Its number within the wallet, from 1, without gaps.';
+
+COMMENT ON COLUMN tallybook.transfers.key IS 'The caller''s idempotency key, with who it belongs to in front where that is not the app itself.';
+
+COMMENT ON COLUMN tallybook.transfers.terms IS 'A digest of what was asked under the key: another digest is a misuse of the key.';
+
+COMMENT ON COLUMN tallybook.transfers.part_of IS 'The first transfer of the same request, when a request makes several.';
+
+COMMENT ON COLUMN tallybook.transfers.hold_version IS 'The transfer that placed the hold this one belongs to.';
+
+COMMENT ON COLUMN tallybook.transfers.lot_version IS 'The lot to burn first (money that comes back), if one is named.';
+
+COMMENT ON COLUMN tallybook.transfers.detail_digest IS 'SHA-256 over the terms of the hold or the lot that it made: what those rows say can be checked too.';
+
+COMMENT ON COLUMN tallybook.transfers.digest IS 'SHA-256 over the digest before it and this row: the chain.';
+
+COMMENT ON COLUMN tallybook.transfers.on_lot_version IS 'The one lot that it fell on; when null, lot_moves says on which ones.';
+
+COMMENT ON COLUMN tallybook.transfers.parent_version IS 'The hold that a sub-hold was taken out of, or went back to.';
+
+COMMENT ON COLUMN tallybook.transfers.undoes_version IS 'The spend or capture whose credits it gives back.';
+
+COMMENT ON COLUMN tallybook.transfers.budget_ids IS 'The budgets that it counts at, the named one first.';
+
+COMMENT ON COLUMN tallybook.transfers.legs IS 'On the first transfer of a request: how many it made.';
+
+COMMENT ON COLUMN tallybook.transfers.form IS 'How its digest was made; 1 until revision 0006.';
 
 CREATE TABLE tallybook.wallets (
     wallet_id bigint NOT NULL,
@@ -420,10 +468,16 @@ CREATE TABLE tallybook.wallets (
     digest bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    front_lot_version bigint,
+    front_micro bigint DEFAULT 0 NOT NULL,
+    next_due_at timestamp with time zone,
+    has_caps boolean DEFAULT false NOT NULL,
     CONSTRAINT wallets_available_micro_check CHECK ((available_micro >= 0)),
     CONSTRAINT wallets_check CHECK ((num_nonnulls(owner_user_id, owner_organisation_id) = 1)),
     CONSTRAINT wallets_check1 CHECK (((debt_micro = 0) OR (available_micro = 0))),
+    CONSTRAINT wallets_check2 CHECK (((front_lot_version IS NOT NULL) OR (front_micro = 0))),
     CONSTRAINT wallets_debt_micro_check CHECK ((debt_micro >= 0)),
+    CONSTRAINT wallets_front_micro_check CHECK ((front_micro >= 0)),
     CONSTRAINT wallets_held_micro_check CHECK ((held_micro >= 0))
 )
 WITH (fillfactor='70');
@@ -434,52 +488,182 @@ COMMENT ON COLUMN tallybook.wallets.version IS 'How many transfers this wallet h
 
 COMMENT ON COLUMN tallybook.wallets.digest IS 'The head of the wallet''s hash chain, which begins with whose it is.';
 
-CREATE FUNCTION tallybook.decide_v1(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) RETURNS record
-    LANGUAGE plpgsql IMMUTABLE
+COMMENT ON COLUMN tallybook.wallets.front_lot_version IS 'The lot that burns next, if one was chosen; what its row says is left is out of date.';
+
+COMMENT ON COLUMN tallybook.wallets.front_micro IS 'What is left of the front lot, in micro-credits.';
+
+COMMENT ON COLUMN tallybook.wallets.next_due_at IS 'No hold and no lot of the wallet expires before; null when none does.';
+
+COMMENT ON COLUMN tallybook.wallets.has_caps IS 'Whether its owner has set a cap for some app.';
+
+CREATE FUNCTION tallybook.decide_give_back_v2(r tallybook.posting_request, w tallybook.wallets, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) RETURNS record
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    v_rest bigint;
-    v_leg  tallybook.transfers;
+    v_done  transfers;
+    v_given bigint;
+    v_amount bigint;
+    v_whole bigint;
+    v_part  lot_part;
+    v_leg   transfers;
+BEGIN
+    code := 'ok';
+    legs := '{}';
+    SELECT t.* INTO v_done FROM transfers AS t
+    WHERE t.wallet_id = r.wallet_id AND t.version = r.undoes_version
+        AND t.app_id = r.app_id AND t.credit = 'usage' AND t.kind IN ('spend', 'capture');
+    IF NOT FOUND THEN
+        code := 'transfer_not_found';
+        RETURN;
+    END IF;
+    SELECT coalesce(sum(t.amount_micro), 0) INTO v_given FROM transfers AS t
+    WHERE t.wallet_id = r.wallet_id AND t.undoes_version = r.undoes_version;
+    v_amount := coalesce(r.amount_micro, v_done.amount_micro - v_given);
+    IF v_amount <= 0 OR v_amount > v_done.amount_micro - v_given THEN
+        code := 'give_back_exceeds';
+        facts := jsonb_build_object('requested_micro', r.amount_micro, 'remaining_micro', v_done.amount_micro - v_given);
+        RETURN;
+    END IF;
+    v_whole := v_amount;
+    FOREACH v_part IN ARRAY give_back_parts_v2(r.wallet_id, r.undoes_version, v_given, v_amount) LOOP
+        CONTINUE WHEN v_part.expires_at IS NULL OR v_part.expires_at > w.updated_at;
+        -- An expired lot takes nothing back: a new one lives as long as the old one had left when it was burned.
+        v_leg := leg_v2('grant', 'usage', 'available', v_part.amount_micro);
+        v_leg.lot_version := v_part.lot_version;
+        v_leg.undoes_version := r.undoes_version;
+        legs := legs || v_leg;
+        v_whole := v_whole - v_part.amount_micro;
+    END LOOP;
+    IF v_whole > 0 THEN
+        v_leg := leg_v2('give_back', 'usage', 'available', v_whole);
+        v_leg.undoes_version := r.undoes_version;
+        legs := v_leg || legs;
+    END IF;
+END $$;
+
+CREATE TABLE tallybook.holds (
+    wallet_id bigint NOT NULL,
+    version bigint NOT NULL,
+    app_id integer NOT NULL,
+    session_user_id bigint,
+    placed_micro bigint NOT NULL,
+    captured_micro bigint DEFAULT 0 NOT NULL,
+    released_micro bigint DEFAULT 0 NOT NULL,
+    estimate_micro bigint,
+    on_expiry text DEFAULT 'release'::text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    placed_at timestamp with time zone NOT NULL,
+    settled_at timestamp with time zone,
+    lot_versions bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    lot_micros bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    delegated_micro bigint DEFAULT 0 NOT NULL,
+    parent_version bigint,
+    budget_ids bigint[],
+    extended_to timestamp with time zone,
+    settled_by text,
+    remaining_micro bigint GENERATED ALWAYS AS ((((placed_micro - captured_micro) - released_micro) - delegated_micro)) STORED,
+    CONSTRAINT holds_captured_micro_check CHECK ((captured_micro >= 0)),
+    CONSTRAINT holds_check CHECK (((estimate_micro >= 0) AND (estimate_micro <= placed_micro))),
+    CONSTRAINT holds_check1 CHECK ((((captured_micro + released_micro) + delegated_micro) <= placed_micro)),
+    CONSTRAINT holds_check2 CHECK (
+CASE
+    WHEN (settled_at IS NULL) THEN ((captured_micro + released_micro) < placed_micro)
+    ELSE (((captured_micro + released_micro) + delegated_micro) = placed_micro)
+END),
+    CONSTRAINT holds_delegated_micro_check CHECK ((delegated_micro >= 0)),
+    CONSTRAINT holds_on_expiry_check CHECK ((on_expiry = ANY (ARRAY['release'::text, 'capture_estimate'::text, 'capture_maximum'::text]))),
+    CONSTRAINT holds_placed_micro_check CHECK ((placed_micro > 0)),
+    CONSTRAINT holds_released_micro_check CHECK ((released_micro >= 0)),
+    CONSTRAINT holds_settled_by_check CHECK ((settled_by = ANY (ARRAY['capture'::text, 'release'::text, 'expiry'::text])))
+)
+WITH (fillfactor='70');
+
+COMMENT ON COLUMN tallybook.holds.session_user_id IS 'The user whose session placed it; null when the app itself did, so that the customer cannot settle the app''s hold.';
+
+COMMENT ON COLUMN tallybook.holds.lot_versions IS 'The lots that the hold has pinned, in burn order; lot_micros says how much of each is left.';
+
+COMMENT ON COLUMN tallybook.holds.delegated_micro IS 'What sub-holds have taken out of it and not brought back.';
+
+COMMENT ON COLUMN tallybook.holds.parent_version IS 'The hold that it was taken out of, if it is a sub-hold.';
+
+COMMENT ON COLUMN tallybook.holds.budget_ids IS 'The budgets at which what is left of it is reserved, the named one first.';
+
+COMMENT ON COLUMN tallybook.holds.extended_to IS 'The newest expiry, once it was extended; expires_at is the one it was placed with.';
+
+COMMENT ON COLUMN tallybook.holds.settled_by IS 'What settled it; expiry means that it was left behind.';
+
+CREATE FUNCTION tallybook.decide_on_hold_v2(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_excess bigint := coalesce(greatest(0, r.amount_micro - h.remaining_micro), 0);
+BEGIN
+    code := 'ok';
+    legs := '{}';
+    IF h.version IS NULL OR h.app_id <> r.app_id THEN
+        code := 'hold_not_found';
+    ELSIF h.settled_at IS NOT NULL THEN
+        code := 'hold_settled';
+        facts := jsonb_build_object('captured_micro', h.captured_micro, 'released_micro', h.released_micro);
+    ELSIF r.op = 'release' THEN
+        r.amount_micro := 0;
+        r.final := true;
+    ELSIF v_excess > 0 AND r.allow_excess IS NOT TRUE THEN
+        code := 'capture_exceeds_hold';
+        facts := jsonb_build_object('requested_micro', r.amount_micro, 'remaining_micro', h.remaining_micro);
+    ELSIF v_excess > w.available_micro THEN
+        code := 'insufficient_credits';
+        facts := jsonb_build_object(
+            'requested_micro', v_excess, 'available_micro', w.available_micro,
+            'held_micro', w.held_micro, 'debt_micro', w.debt_micro,
+            'shortfall_micro', v_excess + w.debt_micro - w.available_micro
+        );
+    ELSIF v_excess > 0 THEN
+        facts := budget_passed_v1(r.wallet_id, h.budget_ids, v_excess, w.updated_at);
+        code := CASE WHEN facts IS NULL THEN 'ok' ELSE 'budget_exceeded' END;
+    END IF;
+    IF code <> 'ok' THEN RETURN; END IF;
+    legs := settling_legs_v2(w, h, r.amount_micro - v_excess, v_excess, r.final);
+    IF cardinality(legs) = 0 THEN
+        code := 'amount_out_of_range';
+        facts := jsonb_build_object('requested_micro', r.amount_micro);
+    END IF;
+END $$;
+
+CREATE FUNCTION tallybook.decide_v2(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, p_budgets bigint[], OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_leg transfers;
 BEGIN
     code := 'ok';
     legs := '{}';
     IF r.op IN ('capture', 'release') THEN
-        IF h.version IS NULL OR h.app_id <> r.app_id THEN
-            code := 'hold_not_found';
-        ELSIF h.settled_at IS NOT NULL THEN
-            code := 'hold_settled';
-            facts := jsonb_build_object('captured_micro', h.captured_micro, 'released_micro', h.released_micro);
-        ELSIF r.op = 'capture' AND r.amount_micro > h.remaining_micro THEN
-            code := 'capture_exceeds_hold';
-            facts := jsonb_build_object('requested_micro', r.amount_micro, 'remaining_micro', h.remaining_micro);
-        END IF;
-        IF code <> 'ok' THEN RETURN; END IF;
-        v_rest := h.remaining_micro;
-        IF r.op = 'capture' AND r.amount_micro > 0 THEN
-            v_leg := NULL;
-            v_leg.kind := 'capture'; v_leg.debit := 'held'; v_leg.credit := 'usage';
-            v_leg.amount_micro := r.amount_micro;
-            legs := legs || v_leg;
-            v_rest := v_rest - r.amount_micro;
-        END IF;
-        IF v_rest > 0 AND (r.op = 'release' OR r.final) THEN
-            v_leg := NULL;
-            v_leg.kind := 'release'; v_leg.debit := 'held'; v_leg.credit := 'available';
-            v_leg.amount_micro := v_rest;
-            legs := legs || v_leg;
-        END IF;
-        IF cardinality(legs) = 0 THEN
-            code := 'amount_out_of_range';
-            facts := jsonb_build_object('requested_micro', r.amount_micro);
-        END IF;
+        SELECT d.code, d.facts, d.legs INTO code, facts, legs FROM decide_on_hold_v2(r, w, h) AS d;
         RETURN;
-    END IF;
-
-    IF r.amount_micro IS NULL OR r.amount_micro <= 0 OR r.amount_micro > 1000000000000000 THEN
+    ELSIF r.op = 'give_back' THEN
+        SELECT d.code, d.facts, d.legs INTO code, facts, legs FROM decide_give_back_v2(r, w) AS d;
+        RETURN;
+    ELSIF r.amount_micro IS NULL OR r.amount_micro <= 0 OR r.amount_micro > 1000000000000000 THEN
         code := 'amount_out_of_range';
         facts := jsonb_build_object('requested_micro', r.amount_micro);
-    ELSIF r.op IN ('spend', 'hold') AND r.amount_micro > w.available_micro THEN
+    ELSIF r.budget_id IS NOT NULL AND r.budget_id <> ALL (coalesce(p_budgets, '{}')) THEN
+        code := 'budget_not_found';
+    ELSIF r.parent_version IS NOT NULL AND (h.version IS NULL OR h.app_id <> r.app_id) THEN
+        code := 'hold_not_found';
+    ELSIF r.parent_version IS NOT NULL AND h.settled_at IS NOT NULL THEN
+        code := 'hold_settled';
+        facts := jsonb_build_object('captured_micro', h.captured_micro, 'released_micro', h.released_micro);
+    ELSIF r.parent_version IS NOT NULL AND r.budget_id IS NOT NULL AND NOT (coalesce(h.budget_ids, '{}') <@ p_budgets) THEN
+        -- A sub-hold stays within the budgets of the hold that it is taken out of.
+        code := 'budget_not_found';
+    ELSIF r.parent_version IS NOT NULL AND r.amount_micro > h.remaining_micro THEN
+        code := 'capture_exceeds_hold';
+        facts := jsonb_build_object('requested_micro', r.amount_micro, 'remaining_micro', h.remaining_micro);
+    ELSIF r.op IN ('spend', 'hold') AND r.parent_version IS NULL AND r.amount_micro > w.available_micro THEN
         code := 'insufficient_credits';
         facts := jsonb_build_object(
             'requested_micro', r.amount_micro, 'available_micro', w.available_micro,
@@ -489,33 +673,63 @@ BEGIN
     ELSIF r.op = 'grant' AND w.available_micro + w.held_micro + r.amount_micro > 9000000000000000 THEN
         code := 'balance_limit';
         facts := jsonb_build_object('requested_micro', r.amount_micro, 'available_micro', w.available_micro);
+    ELSIF r.op IN ('spend', 'hold') THEN
+        -- What the parent has reserved already is not asked for again.
+        facts := budget_passed_v1(r.wallet_id, array(
+            SELECT b FROM unnest(p_budgets) AS b WHERE r.parent_version IS NULL OR b <> ALL (coalesce(h.budget_ids, '{}'))
+        ), r.amount_micro, w.updated_at);
+        code := CASE WHEN facts IS NULL THEN 'ok' ELSE 'budget_exceeded' END;
     END IF;
     IF code <> 'ok' THEN RETURN; END IF;
 
-    v_leg.kind := r.op;
-    v_leg.amount_micro := r.amount_micro;
     CASE r.op
-        WHEN 'grant' THEN v_leg.debit := r.house; v_leg.credit := 'available';
-        WHEN 'spend' THEN v_leg.debit := 'available'; v_leg.credit := r.house;
-        WHEN 'hold' THEN v_leg.debit := 'available'; v_leg.credit := 'held';
-        WHEN 'clawback' THEN
-            v_leg.credit := r.house;
-            v_leg.lot_version := r.lot_version;
-            IF w.available_micro > 0 THEN
-                v_leg.debit := 'available';
-                v_leg.amount_micro := least(r.amount_micro, w.available_micro);
-                legs := legs || v_leg;
+        WHEN 'grant' THEN legs := ARRAY[leg_v2('grant', r.house, 'available', r.amount_micro)];
+        WHEN 'spend' THEN legs := ARRAY[leg_v2('spend', 'available', r.house, r.amount_micro)];
+        WHEN 'hold' THEN
+            IF r.parent_version IS NULL THEN
+                legs := ARRAY[leg_v2('hold', 'available', 'held', r.amount_micro)];
+            ELSE
+                v_leg := leg_v2('delegate', 'held', 'held', r.amount_micro);
+                v_leg.parent_version := r.parent_version;
+                legs := ARRAY[v_leg];
             END IF;
-            v_leg.debit := 'debt';
-            v_leg.amount_micro := r.amount_micro - least(r.amount_micro, w.available_micro);
-            v_leg.lot_version := NULL;
+        WHEN 'clawback' THEN
+            IF w.available_micro > 0 THEN
+                v_leg := leg_v2('clawback', 'available', r.house, least(r.amount_micro, w.available_micro));
+                v_leg.lot_version := r.lot_version;
+                legs := ARRAY[v_leg];
+            END IF;
+            IF r.amount_micro > w.available_micro THEN
+                legs := legs || leg_v2('clawback', 'debt', r.house, r.amount_micro - w.available_micro);
+            END IF;
     END CASE;
-    IF v_leg.amount_micro > 0 THEN
-        legs := legs || v_leg;
-    END IF;
 END $$;
 
-COMMENT ON FUNCTION tallybook.decide_v1(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) IS 'Pure: which legs a request makes of a wallet in a given state, or why it is refused.';
+COMMENT ON FUNCTION tallybook.decide_v2(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, p_budgets bigint[], OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) IS 'Which legs a request makes of a wallet in a given state, or why it is refused; changes nothing.';
+
+CREATE FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    w wallets;
+    h holds;
+BEGIN
+    SELECT x.* INTO STRICT w FROM wallets AS x WHERE x.wallet_id = p_wallet_id FOR NO KEY UPDATE;
+    SELECT x.* INTO STRICT h FROM holds AS x WHERE x.wallet_id = p_wallet_id AND x.version = p_version;
+    code := 'ok';
+    facts := '{}';
+    IF h.settled_at IS NOT NULL OR coalesce(h.extended_to, h.expires_at) <= greatest(w.updated_at, p_now) THEN
+        code := 'hold_settled';
+        facts := jsonb_build_object('captured_micro', h.captured_micro, 'released_micro', h.released_micro);
+        RETURN;
+    END IF;
+    UPDATE holds SET extended_to = greatest(
+        coalesce(holds.extended_to, holds.expires_at), greatest(w.updated_at, p_now) + make_interval(secs => p_lifetime_seconds)
+    ) WHERE holds.wallet_id = p_wallet_id AND holds.version = p_version;
+END $$;
+
+COMMENT ON FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) IS 'Let an open hold live longer, counted from now; never shorter than it was to. One that is due already is settled, not extended.';
 
 CREATE FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) RETURNS bytea
     LANGUAGE sql STABLE
@@ -525,6 +739,57 @@ CREATE FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organi
 $$;
 
 COMMENT ON FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) IS 'Where a wallet''s chain begins: whose wallet it is.';
+
+CREATE FUNCTION tallybook.follow_up_v2(w tallybook.wallets, r tallybook.posting_request, h tallybook.holds, p_legs tallybook.transfers[], p_budgets bigint[], p_settled_by text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_captured bigint := coalesce((SELECT sum(x.amount_micro) FROM unnest(p_legs) AS x WHERE x.kind = 'capture'), 0);
+    v_spent    bigint := coalesce((SELECT sum(x.amount_micro) FROM unnest(p_legs) AS x WHERE x.kind = 'spend'), 0);
+    v_back     bigint := coalesce(
+        (SELECT sum(x.amount_micro) FROM unnest(p_legs) AS x WHERE x.kind IN ('release', 'return')), 0);
+    v_kept     bigint[];
+BEGIN
+    IF r.op IN ('capture', 'release') THEN
+        UPDATE holds SET
+            captured_micro = holds.captured_micro + v_captured,
+            released_micro = holds.released_micro + v_back,
+            lot_micros = (SELECT s.left_micros
+                FROM split_pins_v2(holds.lot_versions, holds.lot_micros, v_captured + v_back) AS s),
+            settled_at = CASE WHEN holds.captured_micro + holds.released_micro + v_captured + v_back = holds.placed_micro
+                OR r.op = 'release' OR r.final THEN w.updated_at END,
+            settled_by = CASE WHEN holds.captured_micro + holds.released_micro + v_captured + v_back = holds.placed_micro
+                OR r.op = 'release' OR r.final THEN coalesce(p_settled_by, r.op) END
+        WHERE holds.wallet_id = h.wallet_id AND holds.version = h.version;
+    END IF;
+    IF p_budgets IS NULL THEN RETURN; END IF;
+    IF r.op = 'spend' THEN
+        PERFORM count_at_budgets_v1(w.wallet_id, p_budgets, r.amount_micro, 0, w.updated_at);
+    ELSIF r.op = 'hold' THEN
+        PERFORM count_at_budgets_v1(w.wallet_id, array(
+            SELECT b FROM unnest(p_budgets) AS b WHERE r.parent_version IS NULL OR b <> ALL (coalesce(h.budget_ids, '{}'))
+        ), 0, r.amount_micro, w.updated_at);
+    ELSIF r.op IN ('capture', 'release') THEN
+        -- What returns to a parent stays reserved where the parent reserves.
+        SELECT p.budget_ids INTO v_kept FROM holds AS p
+        WHERE p.wallet_id = h.wallet_id AND p.version = h.parent_version
+            AND EXISTS (SELECT 1 FROM unnest(p_legs) AS x WHERE x.kind = 'return');
+        v_kept := coalesce(v_kept, '{}');
+        PERFORM count_at_budgets_v1(w.wallet_id, array(SELECT b FROM unnest(p_budgets) AS b WHERE b = ANY (v_kept)),
+            v_captured + v_spent, -v_captured, w.updated_at);
+        PERFORM count_at_budgets_v1(w.wallet_id, array(SELECT b FROM unnest(p_budgets) AS b WHERE b <> ALL (v_kept)),
+            v_captured + v_spent, -v_captured - v_back, w.updated_at);
+    ELSIF r.op = 'give_back' THEN
+        -- It counts only where the period of the spend still runs.
+        PERFORM count_at_budgets_v1(w.wallet_id, array(
+            SELECT b.budget_id FROM budgets AS b
+            INNER JOIN transfers AS t ON t.wallet_id = b.wallet_id AND t.version = r.undoes_version
+            WHERE b.wallet_id = w.wallet_id AND b.budget_id = ANY (p_budgets)
+                AND period_start_v1(b.period, t.created_at) = period_start_v1(b.period, w.updated_at)
+        ), -(SELECT sum(x.amount_micro) FROM unnest(p_legs) AS x WHERE x.undoes_version IS NOT NULL)::bigint, 0, w.updated_at);
+    END IF;
+END $$;
 
 CREATE FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -542,6 +807,29 @@ END $$;
 
 COMMENT ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) IS 'Forget remembered answers that hold a key or a token: they are kept for retries, not for ever.';
 
+CREATE FUNCTION tallybook.give_back_parts_v2(p_wallet_id bigint, p_version bigint, p_given bigint, p_amount bigint) RETURNS tallybook.lot_part[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH parts AS (
+        SELECT m.lot_version, m.amount_micro FROM lot_moves AS m
+        WHERE m.wallet_id = p_wallet_id AND m.version = p_version
+        UNION ALL
+        SELECT t.on_lot_version, t.amount_micro FROM transfers AS t
+        WHERE t.wallet_id = p_wallet_id AND t.version = p_version AND t.on_lot_version IS NOT NULL
+    ),
+    placed AS (
+        SELECT p.lot_version, p.amount_micro, l.expires_at, sum(p.amount_micro) OVER burned_last AS upto
+        FROM parts AS p INNER JOIN lots AS l ON l.wallet_id = p_wallet_id AND l.version = p.lot_version
+        WINDOW burned_last AS (ORDER BY l.priority DESC, l.expires_at DESC, l.version DESC)
+    ),
+    cut AS (
+        SELECT p.*, least(p.upto, p_given + p_amount) - greatest(p.upto - p.amount_micro, p_given) AS micro FROM placed AS p
+    )
+    SELECT coalesce(array_agg(ROW (c.lot_version, c.micro, c.expires_at)::lot_part ORDER BY c.upto), '{}')
+    FROM cut AS c WHERE c.micro > 0
+$$;
+
 CREATE FUNCTION tallybook.hold_digest_v1(h tallybook.holds) RETURNS bytea
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -554,13 +842,50 @@ $$;
 
 COMMENT ON FUNCTION tallybook.hold_digest_v1(h tallybook.holds) IS 'The terms of a hold, as the chain covers them.';
 
+CREATE FUNCTION tallybook.hold_digest_v2(p_app_id integer, p_session_user_id bigint, p_placed_micro bigint, p_estimate_micro bigint, p_on_expiry text, p_expires_at timestamp with time zone, p_placed_at timestamp with time zone, p_parent_version bigint, p_budget_ids bigint[]) RETURNS bytea
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT sha256(convert_to(jsonb_build_array(
+        p_app_id, p_session_user_id, p_placed_micro, p_estimate_micro, p_on_expiry,
+        extract(EPOCH FROM p_expires_at), extract(EPOCH FROM p_placed_at), p_parent_version, p_budget_ids
+    )::text, 'UTF8'))
+$$;
+
+CREATE FUNCTION tallybook.leg_v2(p_kind text, p_debit tallybook.account, p_credit tallybook.account, p_amount bigint) RETURNS tallybook.transfers
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT jsonb_populate_record(NULL::transfers, jsonb_build_object(
+        'kind', p_kind, 'debit', p_debit, 'credit', p_credit, 'amount_micro', p_amount
+    ))
+$$;
+
+CREATE FUNCTION tallybook.limit_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_budget_id bigint, p_limit_micro bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM 1 FROM wallets WHERE wallets.wallet_id = p_wallet_id FOR NO KEY UPDATE;
+    UPDATE budgets SET limit_micro = p_limit_micro, updated_at = p_now
+    WHERE budgets.wallet_id = p_wallet_id AND budgets.budget_id = p_budget_id;
+END $$;
+
+COMMENT ON FUNCTION tallybook.limit_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_budget_id bigint, p_limit_micro bigint) IS 'Set or lift the limit of a budget; what is used already may be more, then nothing more is let through.';
+
+CREATE FUNCTION tallybook.link_v2(p_state bytea, p_head bytea, p_payload bytea) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    RETURN sha256(coalesce(p_state, p_head) || p_payload);
+END $$;
+
 CREATE TABLE tallybook.lots (
     wallet_id bigint NOT NULL,
     version bigint NOT NULL,
     source text NOT NULL,
     amount_micro bigint NOT NULL,
     available_micro bigint NOT NULL,
-    held_micro bigint DEFAULT 0 NOT NULL,
     price_minor bigint,
     currency text,
     priority smallint DEFAULT 50 NOT NULL,
@@ -569,8 +894,7 @@ CREATE TABLE tallybook.lots (
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT lots_amount_micro_check CHECK ((amount_micro > 0)),
     CONSTRAINT lots_available_micro_check CHECK ((available_micro >= 0)),
-    CONSTRAINT lots_check CHECK (((available_micro + held_micro) <= amount_micro)),
-    CONSTRAINT lots_held_micro_check CHECK ((held_micro >= 0)),
+    CONSTRAINT lots_check CHECK ((available_micro <= amount_micro)),
     CONSTRAINT lots_price_minor_check CHECK ((price_minor >= 0)),
     CONSTRAINT lots_priority_check CHECK (((priority >= 0) AND (priority <= 100))),
     CONSTRAINT lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'subscription'::text, 'promotion'::text, 'adjustment'::text, 'usage_refund'::text, 'dispute_won'::text])))
@@ -606,6 +930,33 @@ $$;
 
 COMMENT ON FUNCTION tallybook.note_digest_v1(p_salt uuid, p_description text, p_service text, p_metadata jsonb) IS 'What the chain covers of a note. Salted, so that an erased text cannot be guessed back from it.';
 
+CREATE FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_budget_id bigint;
+BEGIN
+    PERFORM 1 FROM wallets WHERE wallets.wallet_id = p_wallet_id FOR NO KEY UPDATE;
+    INSERT INTO budgets (
+        wallet_id, parent_id, app_id, name, kind, limit_micro, period, period_start, depth, created_at, updated_at
+    )
+    SELECT p_wallet_id, p_parent_id, p_app_id, p_name, p_kind, p_limit_micro, p_period,
+        period_start_v1(p_period, p_now), coalesce((
+            SELECT above.depth + 1 FROM budgets AS above
+            WHERE above.wallet_id = p_wallet_id AND above.budget_id = p_parent_id
+        ), 1), p_now, p_now
+    ON CONFLICT (wallet_id, app_id) WHERE app_id IS NOT NULL DO UPDATE
+        SET limit_micro = excluded.limit_micro, updated_at = excluded.updated_at
+    RETURNING budgets.budget_id INTO v_budget_id;
+    IF p_app_id IS NOT NULL THEN
+        UPDATE wallets SET has_caps = true WHERE wallets.wallet_id = p_wallet_id AND NOT wallets.has_caps;
+    END IF;
+    RETURN v_budget_id;
+END $$;
+
+COMMENT ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text) IS 'A new budget below a parent (or at the top); for an app it is that app''s cap, of which a wallet has one.';
+
 CREATE FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -628,257 +979,114 @@ END $$;
 
 COMMENT ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) IS 'The default wallet of a user or of an organisation; opened if there is none.';
 
+CREATE FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN CASE WHEN (p_period = 'none'::text) THEN '1970-01-01 00:00:00+00'::timestamp with time zone ELSE date_trunc(p_period, p_at, 'UTC'::text) END;
+
+COMMENT ON FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) IS 'When the period began that a time falls into, by the UTC calendar; weeks begin on Monday.';
+
 CREATE FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) RETURNS SETOF tallybook.posting_answer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT a.ord, a.code, a.replayed, a.wallet_id, a.version, a.kind, a.amount_micro, a.released_micro, a.repaid_micro,
+        a.owed_micro, a.available_micro, a.held_micro, a.debt_micro, a.wallet_version, a.hold_version, a.created_at, a.facts
+    FROM (
+        SELECT array_agg(j.item ->> 'op' ORDER BY j.place) AS ops,
+            array_agg((j.item ->> 'wallet_id')::bigint ORDER BY j.place) AS ids,
+            array_agg((j.item ->> 'app_id')::integer ORDER BY j.place) AS apps,
+            array_agg((j.item ->> 'amount_micro')::bigint ORDER BY j.place) AS amounts,
+            array_agg(j.item ->> 'key' ORDER BY j.place) AS keys,
+            array_agg((j.item ->> 'hold_version')::bigint ORDER BY j.place) AS holds,
+            array_agg(nullif(j.item - '{ord,op,wallet_id,app_id,amount_micro,key,hold_version}'::text[] - CASE
+                WHEN j.item ->> 'op' = 'spend' AND j.item ->> 'house' = 'usage' THEN 'house' ELSE '' END, '{}')
+                ORDER BY j.place) AS rests
+        FROM jsonb_array_elements(p_requests) WITH ORDINALITY AS j (item, place)
+    ) AS r
+    CROSS JOIN LATERAL post_v2(p_now, p_wait, r.ops, r.ids, r.apps, r.amounts, r.keys, r.holds, r.rests) AS a
+$$;
+
+COMMENT ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) IS 'Post a batch given as JSON: for direct SQL, and for a service of the version before.';
+
+CREATE FUNCTION tallybook.post_v2(p_now timestamp with time zone, p_wait boolean, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) RETURNS SETOF tallybook.posting_answer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
     AS $$
 DECLARE
-    v_requests  posting_request[];
     v_locked    bigint[];
-    v_decisions posting_decision[] := '{}';
-    v_decision  posting_decision;
-    v_legs      transfers[] := '{}';
-    v_leg       transfers;
-    v_lots      lots[] := '{}';
-    v_lot       lots;
-    v_holds     holds[] := '{}';
-    v_hold      holds;
-    v_refusals  refusals[] := '{}';
-    v_refusal   refusals;
-    v_plan      transfers[];
-    v_code      text;
-    v_facts     jsonb;
-    v_first     bigint;
-    v_repeats   integer[];
-    q           record;
-    r           posting_request;
-    w           wallets;
-    h           holds;
+    v_swift     posting_answer[];
+    v_rest      posting_outcome[];
+    v_decisions posting_decision[];
+    v_again     integer[];
+    v_walk      record;
+    v_wallet    wallets;
 BEGIN
-    -- 1. Read the requests; the terms of a key are all that was asked for under it.
-    SELECT array_agg(jsonb_populate_record(NULL::posting_request, j.item || jsonb_build_object(
-        'terms', sha256(convert_to(
-            jsonb_strip_nulls(j.item - '{ord,wallet_id,app_id,key}'::text[])::text, 'UTF8'
-        ))
-    )) ORDER BY j.place)
-    INTO v_requests FROM jsonb_array_elements(p_requests) WITH ORDINALITY AS j (item, place);
-
-    -- 2. Lock the wallets in id order, so that no two batches can wait for each other in a circle.
+    -- 1. Lock the wallets in id order, so that no two batches can wait for each other in a circle.
     IF p_wait THEN
-        SELECT coalesce(array_agg(l.wallet_id), '{}') INTO v_locked FROM (
-            SELECT wallets.wallet_id FROM wallets
-            WHERE wallets.wallet_id = ANY (SELECT x.wallet_id FROM unnest(v_requests) AS x)
-            ORDER BY wallets.wallet_id FOR NO KEY UPDATE
+        SELECT array_agg(l.wallet_id) INTO v_locked FROM (
+            SELECT w.wallet_id FROM wallets AS w WHERE w.wallet_id = ANY (p_ids) ORDER BY w.wallet_id FOR NO KEY UPDATE
         ) AS l;
     ELSE
-        SELECT coalesce(array_agg(l.wallet_id), '{}') INTO v_locked FROM (
-            SELECT wallets.wallet_id FROM wallets
-            WHERE wallets.wallet_id = ANY (SELECT x.wallet_id FROM unnest(v_requests) AS x)
-            ORDER BY wallets.wallet_id FOR NO KEY UPDATE SKIP LOCKED
+        SELECT array_agg(l.wallet_id) INTO v_locked FROM (
+            SELECT w.wallet_id FROM wallets AS w WHERE w.wallet_id = ANY (p_ids) ORDER BY w.wallet_id FOR NO KEY UPDATE SKIP LOCKED
         ) AS l;
     END IF;
 
-    -- 3. Decide in order, wallet by wallet, in memory. A key that comes twice in one batch waits for step 6.
-    FOR q IN
-        SELECT x.*, t.version AS prior_version, coalesce(t.terms, f.terms) AS prior_terms,
-            f.code AS prior_code, f.facts AS prior_facts, f.wallet_version AS prior_wallet_version
-        FROM (
-            SELECT u.*, row_number() OVER (PARTITION BY u.wallet_id, u.app_id, u.key ORDER BY u.ord) AS nth
-            FROM ROWS FROM (unnest(v_requests)) WITH ORDINALITY AS u
-        ) AS x
-        LEFT JOIN transfers AS t
-            ON t.wallet_id = x.wallet_id AND t.app_id = x.app_id AND t.key = x.key
-        LEFT JOIN refusals AS f
-            ON f.wallet_id = x.wallet_id AND f.app_id = x.app_id AND f.key = x.key
-        WHERE x.nth = 1 OR x.key IS NULL
-        ORDER BY x.wallet_id, x.ord
+    -- 2. A statement of its own: it sees what was committed before the locks were had.
+    SELECT array_agg(s.answer) FILTER (WHERE (s.request).ord IS NULL),
+        array_agg(s) FILTER (WHERE (s.request).ord IS NOT NULL)
+    INTO v_swift, v_rest
+    FROM swift_v2(p_now, array(
+        SELECT unnest(p_ids) EXCEPT SELECT unnest(v_locked)
+    ), p_ops, p_ids, p_apps, p_amounts, p_keys, p_holds, p_rests) AS s;
+    RETURN QUERY SELECT a.* FROM unnest(v_swift) AS a;
+    IF v_rest IS NULL THEN RETURN; END IF;
+
+    -- 3. What was answered before, what cannot be had now, and what is walked, wallet by wallet.
+    SELECT array_agg(ROW (
+        (o.answer).ord, (o.answer).wallet_id, CASE WHEN (o.answer).code = 'wallet_busy'
+            AND NOT EXISTS (SELECT 1 FROM wallets AS w WHERE w.wallet_id = (o.answer).wallet_id)
+            THEN 'wallet_not_found' ELSE (o.answer).code END,
+        (o.answer).replayed, (o.answer).version, (o.answer).facts, NULL
+    )::posting_decision) FILTER (WHERE (o.answer).code IS NOT NULL) INTO v_decisions
+    FROM unnest(v_rest) AS o WHERE (o.answer).code <> 'again';
+    FOR v_walk IN
+        SELECT (o.request).wallet_id, array_agg(o.request ORDER BY (o.request).ord) AS requests
+        FROM unnest(v_rest) AS o WHERE (o.answer).code IS NULL GROUP BY (o.request).wallet_id
     LOOP
-        r := v_requests[q.ordinality];
-        v_decision := NULL;
-        v_decision.ord := r.ord;
-        v_decision.wallet_id := r.wallet_id;
-        v_decision.replayed := false;
-        IF r.wallet_id <> ALL (v_locked) THEN
-            v_decision.code := CASE
-                WHEN EXISTS (SELECT 1 FROM wallets WHERE wallets.wallet_id = r.wallet_id)
-                    THEN 'wallet_busy' ELSE 'wallet_not_found' END;
-            v_decisions := v_decisions || v_decision;
-            CONTINUE;
-        END IF;
-        IF q.prior_terms IS NOT NULL THEN
-            v_decision.replayed := true;
-            v_decision.code := CASE
-                WHEN q.prior_terms <> r.terms THEN 'idempotency_key_reused'
-                ELSE coalesce(q.prior_code, 'ok') END;
-            v_decision.version := coalesce(q.prior_version, q.prior_wallet_version);
-            v_decision.facts := q.prior_facts;
-            v_decisions := v_decisions || v_decision;
-            CONTINUE;
-        END IF;
-
-        IF w.wallet_id IS DISTINCT FROM r.wallet_id THEN
-            IF w.wallet_id IS NOT NULL THEN
-                UPDATE wallets SET (available_micro, held_micro, debt_micro, version, digest, updated_at)
-                = ROW (w.available_micro, w.held_micro, w.debt_micro, w.version, w.digest, w.updated_at)
-                WHERE wallets.wallet_id = w.wallet_id;
-            END IF;
-            SELECT wallets.* INTO STRICT w FROM wallets WHERE wallets.wallet_id = r.wallet_id;
-            w.updated_at := greatest(w.updated_at, p_now);
-        END IF;
-        h := NULL;
-        IF r.hold_version IS NOT NULL THEN
-            SELECT holds.* INTO h FROM holds
-            WHERE holds.wallet_id = r.wallet_id AND holds.version = r.hold_version;
-        END IF;
-        SELECT d.code, d.facts, d.legs INTO v_code, v_facts, v_plan FROM decide_v1(r, w, h) AS d;
-        v_decision.code := v_code;
-        v_decision.facts := coalesce(v_facts, '{}');
-
-        IF v_code <> 'ok' THEN
-            v_decision.version := w.version;
-            v_decisions := v_decisions || v_decision;
-            IF r.key IS NOT NULL THEN
-                v_refusal := ROW (
-                    r.wallet_id, r.app_id, r.key, r.terms, v_code, v_decision.facts, w.version, p_now, NULL
-                );
-                v_refusal.digest := refusal_digest_v1(v_refusal);
-                v_refusals := v_refusals || v_refusal;
-            END IF;
-            CONTINUE;
-        END IF;
-        v_first := w.version + 1;
-        v_decision.version := v_first;
-        IF num_nonnulls(r.description, r.service, r.metadata) > 0 THEN
-            v_decision.salt := gen_random_uuid();
-        END IF;
-        FOREACH v_leg IN ARRAY v_plan || CASE
-            WHEN w.debt_micro > 0 AND v_plan[cardinality(v_plan)].credit = 'available'
-                THEN ARRAY[jsonb_populate_record(NULL::transfers, jsonb_build_object(
-                    'kind', 'repay', 'debit', 'available', 'credit', 'debt',
-                    'amount_micro', least(w.debt_micro, v_plan[cardinality(v_plan)].amount_micro)
-                ))]
-            ELSE '{}' END
-        LOOP
-            w.version := w.version + 1;
-            w.available_micro := w.available_micro
-            + CASE v_leg.credit WHEN 'available' THEN v_leg.amount_micro ELSE 0 END
-            - CASE v_leg.debit WHEN 'available' THEN v_leg.amount_micro ELSE 0 END;
-            w.held_micro := w.held_micro
-            + CASE v_leg.credit WHEN 'held' THEN v_leg.amount_micro ELSE 0 END
-            - CASE v_leg.debit WHEN 'held' THEN v_leg.amount_micro ELSE 0 END;
-            w.debt_micro := w.debt_micro
-            + CASE v_leg.debit WHEN 'debt' THEN v_leg.amount_micro ELSE 0 END
-            - CASE v_leg.credit WHEN 'debt' THEN v_leg.amount_micro ELSE 0 END;
-            v_leg.wallet_id := w.wallet_id;
-            v_leg.version := w.version;
-            v_leg.available_after := w.available_micro;
-            v_leg.held_after := w.held_micro;
-            v_leg.debt_after := w.debt_micro;
-            v_leg.app_id := r.app_id;
-            v_leg.created_at := w.updated_at;
-            v_leg.hold_version := CASE WHEN v_leg.kind = 'hold' THEN w.version
-                WHEN v_leg.kind IN ('capture', 'release') THEN r.hold_version END;
-            IF w.version = v_first THEN
-                v_leg.key := r.key;
-                v_leg.terms := CASE WHEN r.key IS NOT NULL THEN r.terms END;
-                IF v_decision.salt IS NOT NULL THEN
-                    v_leg.note_digest := note_digest_v1(
-                        v_decision.salt, r.description, r.service, r.metadata
-                    );
-                END IF;
-            ELSE
-                v_leg.part_of := v_first;
-            END IF;
-            IF v_leg.kind = 'grant' THEN
-                v_lot := NULL;
-                v_lot.wallet_id := w.wallet_id;
-                v_lot.version := w.version;
-                v_lot.source := r.source;
-                v_lot.amount_micro := v_leg.amount_micro;
-                v_lot.available_micro := 0;
-                v_lot.held_micro := 0;
-                v_lot.price_minor := r.price_minor;
-                v_lot.currency := r.currency;
-                v_lot.priority := coalesce(r.priority, 50);
-                v_lot.expires_at := r.lot_expires_at;
-                v_lot.reference := r.reference;
-                v_lot.created_at := w.updated_at;
-                v_lots := v_lots || v_lot;
-                v_leg.detail_digest := lot_digest_v1(v_lot);
-            ELSIF v_leg.kind = 'hold' THEN
-                v_hold := NULL;
-                v_hold.wallet_id := w.wallet_id;
-                v_hold.version := w.version;
-                v_hold.app_id := r.app_id;
-                v_hold.session_user_id := r.session_user_id;
-                v_hold.placed_micro := v_leg.amount_micro;
-                v_hold.estimate_micro := r.estimate_micro;
-                v_hold.on_expiry := coalesce(r.on_expiry, 'release');
-                v_hold.expires_at := w.updated_at + make_interval(secs => coalesce(r.lifetime_seconds, 900));
-                v_hold.placed_at := w.updated_at;
-                v_holds := v_holds || v_hold;
-                v_leg.detail_digest := hold_digest_v1(v_hold);
-            END IF;
-            v_leg.digest := transfer_digest_v1(w.digest, v_leg);
-            w.digest := v_leg.digest;
-            v_legs := v_legs || v_leg;
-        END LOOP;
-        IF h.version IS NOT NULL THEN
-            UPDATE holds SET
-                captured_micro = holds.captured_micro + x.captured,
-                released_micro = holds.released_micro + x.released,
-                settled_at = CASE
-                    WHEN holds.remaining_micro = x.captured + x.released THEN w.updated_at END
-            FROM (
-                SELECT
-                    coalesce(sum(p.amount_micro) FILTER (WHERE p.kind = 'capture'), 0) AS captured,
-                    coalesce(sum(p.amount_micro) FILTER (WHERE p.kind = 'release'), 0) AS released
-                FROM unnest(v_plan) AS p
-            ) AS x
-            WHERE holds.wallet_id = r.wallet_id AND holds.version = r.hold_version;
-        END IF;
-        v_decisions := v_decisions || v_decision;
+        SELECT w.* INTO STRICT v_wallet FROM wallets AS w WHERE w.wallet_id = v_walk.wallet_id;
+        v_decisions := v_decisions || walk_v2(p_now, v_wallet, v_walk.requests);
     END LOOP;
+    RETURN QUERY SELECT a.* FROM answers_v2(v_decisions) AS a;
 
-    -- 4. Write it all at once.
-    IF w.wallet_id IS NOT NULL THEN
-        UPDATE wallets SET (available_micro, held_micro, debt_micro, version, digest, updated_at)
-        = ROW (w.available_micro, w.held_micro, w.debt_micro, w.version, w.digest, w.updated_at)
-        WHERE wallets.wallet_id = w.wallet_id;
-    END IF;
-    INSERT INTO transfers SELECT t.* FROM unnest(v_legs) AS t;
-    INSERT INTO notes (wallet_id, version, salt, description, service, metadata)
-    SELECT x.wallet_id, d.version, d.salt, x.description, x.service, x.metadata
-    FROM unnest(v_decisions) AS d INNER JOIN unnest(v_requests) AS x ON x.ord = d.ord
-    WHERE d.salt IS NOT NULL;
-    INSERT INTO refusals SELECT f.* FROM unnest(v_refusals) AS f;
-    INSERT INTO holds (
-        wallet_id, version, app_id, session_user_id, placed_micro, estimate_micro, on_expiry, expires_at, placed_at
-    )
-    SELECT x.wallet_id, x.version, x.app_id, x.session_user_id, x.placed_micro, x.estimate_micro, x.on_expiry,
-        x.expires_at, x.placed_at
-    FROM unnest(v_holds) AS x;
-    INSERT INTO lots SELECT l.* FROM unnest(v_lots) AS l;
-
-    -- 5. Which lots were burned follows from the order of the transfers alone.
-    PERFORM assign_lots_v1(v_legs);
-    RETURN QUERY SELECT * FROM answers_v1(v_decisions);
-
-    -- 6. Repeated keys of this batch find their first answer now.
-    SELECT array_agg(x.ord) INTO v_repeats FROM unnest(v_requests) AS x
-    WHERE NOT EXISTS (SELECT 1 FROM unnest(v_decisions) AS d WHERE d.ord = x.ord);
-    IF v_repeats IS NOT NULL THEN
-        RETURN QUERY SELECT * FROM post_v1(p_now, p_wait, (
-            SELECT jsonb_agg(j.item) FROM jsonb_array_elements(p_requests) AS j (item)
-            WHERE (j.item ->> 'ord')::integer = ANY (v_repeats)
-        ));
+    -- 4. Repeated keys of this batch find their first answer now.
+    SELECT array_agg((o.request).ord) INTO v_again FROM unnest(v_rest) AS o WHERE (o.answer).code = 'again';
+    IF v_again IS NOT NULL THEN
+        RETURN QUERY SELECT v_again[a.ord], a.code, a.replayed, a.wallet_id, a.version, a.kind, a.amount_micro, a.released_micro,
+            a.repaid_micro, a.owed_micro, a.available_micro, a.held_micro, a.debt_micro, a.wallet_version, a.hold_version,
+            a.created_at, a.facts
+        FROM post_v2(
+            p_now, p_wait, array(SELECT p_ops[i] FROM unnest(v_again) AS i), array(SELECT p_ids[i] FROM unnest(v_again) AS i),
+            array(SELECT p_apps[i] FROM unnest(v_again) AS i), array(SELECT p_amounts[i] FROM unnest(v_again) AS i),
+            array(SELECT p_keys[i] FROM unnest(v_again) AS i), array(SELECT p_holds[i] FROM unnest(v_again) AS i),
+            array(SELECT p_rests[i] FROM unnest(v_again) AS i)
+        ) AS a;
     END IF;
 END $$;
 
-COMMENT ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) IS 'Post a batch of requests to the ledger, each answered as if they had come one after another.';
+COMMENT ON FUNCTION tallybook.post_v2(p_now timestamp with time zone, p_wait boolean, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) IS 'Post a batch of requests to the ledger, each answered as if they had come one after another.';
+
+CREATE FUNCTION tallybook.refront_v2(INOUT w tallybook.wallets) RETURNS tallybook.wallets
+    LANGUAGE plpgsql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    SELECT lots.version, lots.available_micro INTO w.front_lot_version, w.front_micro FROM lots
+    WHERE lots.wallet_id = w.wallet_id AND lots.available_micro > 0
+    ORDER BY lots.priority, lots.expires_at, lots.version LIMIT 1;
+    w.front_micro := coalesce(w.front_micro, 0);
+END $$;
 
 CREATE TABLE tallybook.refusals (
     wallet_id bigint NOT NULL,
@@ -917,6 +1125,357 @@ END $$;
 
 COMMENT ON FUNCTION tallybook.refuse_change() IS 'The second guard after the missing rights: history is never edited.';
 
+CREATE FUNCTION tallybook.settle_due_v2(p_now timestamp with time zone, p_limit integer) RETURNS TABLE(wallets integer, settled integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    w     wallets;
+    v_one record;
+BEGIN
+    wallets := 0;
+    settled := 0;
+    FOR w IN
+        SELECT x.* FROM tallybook.wallets AS x WHERE x.wallet_id IN (
+            (SELECT h.wallet_id FROM holds AS h
+            WHERE h.settled_at IS NULL AND coalesce(h.extended_to, h.expires_at) <= p_now
+            ORDER BY coalesce(h.extended_to, h.expires_at) LIMIT p_limit)
+            UNION
+            (SELECT l.wallet_id FROM lots AS l INNER JOIN tallybook.wallets AS o ON o.wallet_id = l.wallet_id
+            WHERE l.available_micro > 0 AND l.expires_at <= p_now
+                AND (o.front_lot_version IS DISTINCT FROM l.version OR o.front_micro > 0)
+            ORDER BY l.expires_at LIMIT p_limit)
+        ) ORDER BY x.wallet_id FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        w := unfront_v2(w);
+        w.updated_at := greatest(w.updated_at, p_now);
+        SELECT s.w, s.settled INTO v_one FROM settle_wallet_v2(w) AS s;
+        PERFORM store_wallet_v2(refront_v2(v_one.w));
+        wallets := wallets + 1;
+        settled := settled + v_one.settled;
+    END LOOP;
+    RETURN NEXT;
+END $$;
+
+COMMENT ON FUNCTION tallybook.settle_due_v2(p_now timestamp with time zone, p_limit integer) IS 'Settle holds and lots that are due: the worker calls it until nothing is left. Spends settle their own wallet first.';
+
+CREATE FUNCTION tallybook.settle_wallet_v2(INOUT w tallybook.wallets, OUT settled integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    h      holds;
+    l      lots;
+    v_leg  transfers;
+    v_legs transfers[];
+    v_take bigint;
+    r      posting_request;
+BEGIN
+    settled := 0;
+    FOR h IN
+        SELECT holds.* FROM holds
+        WHERE holds.wallet_id = w.wallet_id AND holds.settled_at IS NULL
+            AND coalesce(holds.extended_to, holds.expires_at) <= w.updated_at
+        ORDER BY coalesce(holds.extended_to, holds.expires_at), holds.version
+    LOOP
+        -- A sub-hold that was settled just before may have brought something back.
+        SELECT holds.* INTO STRICT h FROM holds WHERE holds.wallet_id = h.wallet_id AND holds.version = h.version;
+        r := NULL;
+        r.op := 'capture';
+        r.wallet_id := w.wallet_id;
+        r.app_id := h.app_id;
+        r.final := true;
+        v_take := CASE h.on_expiry
+            WHEN 'capture_maximum' THEN h.remaining_micro
+            WHEN 'capture_estimate'
+                THEN least(greatest(coalesce(h.estimate_micro, 0) - h.captured_micro, 0), h.remaining_micro)
+            ELSE 0 END;
+        v_legs := settling_legs_v2(w, h, v_take, 0, true);
+        IF cardinality(v_legs) > 0 THEN
+            w := write_legs_v2(w, r, h, v_legs, h.budget_ids, NULL);
+        END IF;
+        PERFORM follow_up_v2(w, r, h, v_legs, h.budget_ids, 'expiry');
+        settled := settled + 1;
+    END LOOP;
+    FOR l IN
+        SELECT lots.* FROM lots
+        WHERE lots.wallet_id = w.wallet_id AND lots.available_micro > 0 AND lots.expires_at <= w.updated_at
+        ORDER BY lots.expires_at, lots.version
+    LOOP
+        v_leg := leg_v2('expire', 'available', 'expired', l.available_micro);
+        v_leg.lot_version := l.version;
+        r := NULL;
+        r.app_id := 0;
+        w := write_legs_v2(w, r, NULL, ARRAY[v_leg], NULL, NULL);
+        settled := settled + 1;
+    END LOOP;
+    SELECT min(x.at) INTO w.next_due_at FROM (
+        SELECT coalesce(holds.extended_to, holds.expires_at) AS at FROM holds
+        WHERE holds.wallet_id = w.wallet_id AND holds.settled_at IS NULL
+        UNION ALL
+        SELECT lots.expires_at FROM lots
+        WHERE lots.wallet_id = w.wallet_id AND lots.available_micro > 0 AND lots.expires_at IS NOT NULL
+    ) AS x;
+END $$;
+
+CREATE FUNCTION tallybook.settling_legs_v2(w tallybook.wallets, h tallybook.holds, p_captured bigint, p_excess bigint, p_final boolean) RETURNS tallybook.transfers[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_legs transfers[] := '{}';
+    v_leg  transfers;
+    v_rest bigint := CASE WHEN p_final THEN h.remaining_micro - p_captured ELSE 0 END;
+    v_late record;
+BEGIN
+    IF p_captured > 0 THEN
+        v_legs := v_legs || leg_v2('capture', 'held', 'usage', p_captured);
+    END IF;
+    IF p_excess > 0 THEN
+        v_legs := v_legs || leg_v2('spend', 'available', 'usage', p_excess);
+    END IF;
+    IF v_rest > 0 THEN
+        IF h.parent_version IS NOT NULL AND EXISTS (
+            SELECT 1 FROM holds AS p
+            WHERE p.wallet_id = h.wallet_id AND p.version = h.parent_version AND p.settled_at IS NULL
+        ) THEN
+            v_leg := leg_v2('return', 'held', 'held', v_rest);
+            v_leg.parent_version := h.parent_version;
+            v_legs := v_legs || v_leg;
+        ELSE
+            v_legs := v_legs || leg_v2('release', 'held', 'available', v_rest);
+            -- What was pinned of a lot that has expired meanwhile expires now.
+            FOR v_late IN
+                SELECT l.version, rest.micro FROM split_pins_v2(h.lot_versions, h.lot_micros, p_captured) AS s
+                CROSS JOIN LATERAL unnest(h.lot_versions, s.left_micros) AS rest (lot_version, micro)
+                INNER JOIN lots AS l ON l.wallet_id = h.wallet_id AND l.version = rest.lot_version
+                WHERE rest.micro > 0 AND l.expires_at <= w.updated_at
+                ORDER BY l.expires_at, l.version
+            LOOP
+                v_leg := leg_v2('expire', 'available', 'expired', v_late.micro);
+                v_leg.lot_version := v_late.version;
+                v_legs := v_legs || v_leg;
+            END LOOP;
+        END IF;
+    END IF;
+    RETURN v_legs;
+END $$;
+
+CREATE FUNCTION tallybook.split_pins_v2(p_lots bigint[], p_micros bigint[], p_amount_micro bigint, OUT taken tallybook.lot_part[], OUT left_micros bigint[]) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_left bigint := p_amount_micro;
+    v_take bigint;
+BEGIN
+    taken := '{}';
+    left_micros := p_micros;
+    FOR i IN 1 .. cardinality(p_lots) LOOP
+        v_take := least(p_micros[i], v_left);
+        CONTINUE WHEN v_take = 0;
+        left_micros[i] := p_micros[i] - v_take;
+        v_left := v_left - v_take;
+        taken := taken || ROW (p_lots[i], v_take, NULL)::lot_part;
+    END LOOP;
+    ASSERT v_left = 0, 'a hold pins too little';
+END $$;
+
+CREATE FUNCTION tallybook.store_wallet_v2(w tallybook.wallets) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    UPDATE wallets SET
+        available_micro = w.available_micro, held_micro = w.held_micro, debt_micro = w.debt_micro, version = w.version,
+        digest = w.digest, updated_at = w.updated_at, front_lot_version = w.front_lot_version,
+        front_micro = w.front_micro, next_due_at = w.next_due_at
+    WHERE wallets.wallet_id = w.wallet_id
+$$;
+
+CREATE FUNCTION tallybook.swift_v2(p_now timestamp with time zone, p_busy bigint[], p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) RETURNS SETOF tallybook.posting_outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    RETURN QUERY WITH asked AS MATERIALIZED (
+        SELECT q.*, terms_v2(q.op, q.amount_micro, q.hold_version, q.rest) AS terms,
+            coalesce((q.rest ->> 'final')::boolean, q.op = 'release') AS final,
+            row_number() OVER (PARTITION BY q.wallet_id, q.app_id, q.key ORDER BY q.ord) AS nth,
+            count(q.hold_version) OVER (PARTITION BY q.wallet_id, q.hold_version) AS on_hold
+        FROM unnest(p_ops, p_ids, p_apps, p_amounts, p_keys, p_holds, p_rests)
+        WITH ORDINALITY AS q (op, wallet_id, app_id, amount_micro, key, hold_version, rest, ord)
+    ),
+    known AS (
+        SELECT a.*, w.wallet_id AS locked_id, w.version AS at_version, w.available_micro AS had, w.held_micro AS had_held,
+            w.front_lot_version, w.front_micro, w.digest AS head, greatest(w.updated_at, p_now) AS at, h.remaining_micro,
+            coalesce(t.terms, f.terms) AS prior_terms, t.version AS prior_version, f.code AS prior_code,
+            f.facts AS prior_facts, f.wallet_version AS prior_wallet_version,
+            w.wallet_id IS NOT NULL AND t.version IS NULL AND f.wallet_version IS NULL
+            AND (a.key IS NULL OR a.nth = 1) AS fresh,
+            (w.debt_micro = 0 AND w.front_lot_version IS NOT NULL
+            AND (w.next_due_at IS NULL OR w.next_due_at > greatest(w.updated_at, p_now))
+            AND CASE a.op
+                WHEN 'spend' THEN NOT w.has_caps AND a.amount_micro BETWEEN 1 AND 1000000000000000
+                    AND (a.rest IS NULL OR NOT a.rest ?| '{house,budget_id}')
+                WHEN 'hold' THEN NOT w.has_caps AND a.amount_micro BETWEEN 1 AND 1000000000000000
+                    AND (a.rest IS NULL OR NOT a.rest ?| '{parent_version,budget_id}')
+                WHEN 'capture' THEN a.amount_micro BETWEEN 0 AND h.remaining_micro
+                    AND (a.amount_micro > 0 OR (a.final AND h.remaining_micro > 0))
+                WHEN 'release' THEN h.remaining_micro > 0
+                ELSE false END
+            AND (a.hold_version IS NULL OR (
+                h.app_id = a.app_id AND h.settled_at IS NULL AND h.budget_ids IS NULL
+                AND h.parent_version IS NULL AND h.delegated_micro = 0 AND a.on_hold = 1
+                AND cardinality(h.lot_versions) = 1 AND h.lot_versions[1] = w.front_lot_version
+            ))) IS TRUE AS plain,
+            CASE
+                WHEN a.op IN ('spend', 'hold') THEN -a.amount_micro
+                WHEN a.final THEN h.remaining_micro - coalesce(a.amount_micro, 0)
+                ELSE 0 END AS front_change,
+            CASE
+                WHEN a.op = 'hold' THEN a.amount_micro
+                WHEN a.final THEN -h.remaining_micro
+                WHEN a.op = 'capture' THEN -a.amount_micro ELSE 0 END AS held_change,
+            CASE WHEN a.op = 'capture' AND a.final AND a.amount_micro > 0 AND a.amount_micro < h.remaining_micro
+                THEN 2 ELSE 1 END AS legs
+        FROM asked AS a
+        LEFT JOIN wallets AS w ON w.wallet_id = a.wallet_id AND (p_busy IS NULL OR w.wallet_id <> ALL (p_busy))
+        LEFT JOIN transfers AS t
+            ON t.wallet_id = a.wallet_id AND t.app_id = a.app_id AND t.key = a.key AND w.wallet_id IS NOT NULL
+        LEFT JOIN refusals AS f
+            ON f.wallet_id = a.wallet_id AND f.app_id = a.app_id AND f.key = a.key AND w.wallet_id IS NOT NULL
+        LEFT JOIN holds AS h ON h.wallet_id = a.wallet_id AND h.version = a.hold_version
+    ),
+    summed AS (
+        SELECT k.*,
+            sum(CASE WHEN k.fresh THEN k.front_change END) OVER so_far AS front_moved,
+            sum(CASE WHEN k.fresh THEN k.held_change END) OVER so_far AS held_moved,
+            sum(CASE WHEN k.fresh THEN k.legs ELSE 0 END) OVER so_far AS legs_so_far,
+            bool_and(k.plain OR NOT k.fresh) OVER (PARTITION BY k.wallet_id) AS all_plain
+        FROM known AS k
+        WINDOW so_far AS (PARTITION BY k.wallet_id ORDER BY k.ord)
+    ),
+    ready AS MATERIALIZED (
+        SELECT s.*, s.at_version + s.legs_so_far - s.legs + 1 AS version,
+            (s.had + s.front_moved)::bigint AS available_after, (s.had_held + s.held_moved)::bigint AS held_after,
+            CASE WHEN s.op = 'capture' AND s.amount_micro = 0 THEN 'release' ELSE s.op END AS kind,
+            s.fresh AND s.all_plain AND min(s.front_micro + s.front_moved) OVER of_wallet >= 0 AS is_swift,
+            s.at_version + max(s.legs_so_far) OVER of_wallet AS last_version,
+            CASE WHEN s.rest ?| '{description,service,metadata}' THEN gen_random_uuid() END AS salt,
+            CASE WHEN s.op = 'hold' THEN s.at + make_interval(secs => coalesce((s.rest ->> 'lifetime_seconds')::integer, 900))
+            END AS hold_expires_at
+        FROM summed AS s
+        WINDOW of_wallet AS (PARTITION BY s.wallet_id)
+    ),
+    swift AS MATERIALIZED (
+        SELECT r.*, min(r.hold_expires_at) OVER (PARTITION BY r.wallet_id) AS first_due_at FROM ready AS r WHERE r.is_swift
+    ),
+    legs AS (
+        SELECT s.wallet_id, s.head, s.last_version, s.first_due_at, s.version, s.kind, s.app_id, s.key,
+            CASE WHEN s.key IS NOT NULL THEN s.terms END AS terms, NULL::bigint AS part_of,
+            CASE WHEN s.kind = 'hold' THEN s.version ELSE s.hold_version END AS hold_version,
+            CASE WHEN s.kind = 'release' THEN s.remaining_micro ELSE s.amount_micro END AS amount_micro,
+            CASE WHEN s.legs = 2 THEN s.available_after - s.front_change ELSE s.available_after END AS available_after,
+            CASE WHEN s.legs = 2 THEN s.held_after + s.front_change ELSE s.held_after END AS held_after,
+            s.front_lot_version, nullif(s.legs, 1)::smallint AS legs, s.at,
+            CASE WHEN s.salt IS NOT NULL THEN
+                note_digest_v1(s.salt, s.rest ->> 'description', s.rest ->> 'service', s.rest -> 'metadata') END AS note_digest,
+            CASE WHEN s.kind = 'hold' THEN hold_digest_v2(
+                s.app_id, (s.rest ->> 'session_user_id')::bigint, s.amount_micro, (s.rest ->> 'estimate_micro')::bigint,
+                coalesce(s.rest ->> 'on_expiry', 'release'), s.hold_expires_at, s.at, NULL, NULL) END AS detail_digest
+        FROM swift AS s
+        UNION ALL
+        SELECT s.wallet_id, s.head, s.last_version, s.first_due_at, s.version + 1, 'release', s.app_id, NULL, NULL, s.version, s.hold_version,
+            s.front_change, s.available_after, s.held_after, s.front_lot_version, NULL, s.at, NULL, NULL
+        FROM swift AS s WHERE s.legs = 2
+    ),
+    chained AS MATERIALIZED (
+        SELECT l.*, e.debit, e.credit,
+            chain_v2(l.head, transfer_payload_v2(
+                l.wallet_id, l.version, l.kind, e.debit, e.credit, l.amount_micro, l.available_after, l.held_after, 0,
+                l.app_id, l.key, l.terms, l.front_lot_version,
+                CASE WHEN num_nonnulls(l.part_of, l.hold_version, l.legs) > 0 THEN concat_ws(
+                    ',', coalesce(l.part_of, 0), coalesce(l.hold_version, 0), 0, 0, 0, coalesce(l.legs, 1)
+                ) END,
+                l.note_digest, l.detail_digest, l.at
+            )) OVER (PARTITION BY l.wallet_id ORDER BY l.version ROWS UNBOUNDED PRECEDING) AS digest
+        FROM legs AS l
+        CROSS JOIN LATERAL (SELECT
+            CASE WHEN l.kind IN ('spend', 'hold') THEN 'available'::account ELSE 'held' END AS debit,
+            CASE l.kind WHEN 'hold' THEN 'held'::account WHEN 'release' THEN 'available' ELSE 'usage' END AS credit
+        ) AS e
+    ),
+    posted AS (
+        INSERT INTO transfers (
+            wallet_id, version, kind, debit, credit, amount_micro, available_after, held_after, debt_after, app_id, key, terms,
+            part_of, hold_version, note_digest, detail_digest, created_at, digest, on_lot_version, legs, form
+        )
+        SELECT c.wallet_id, c.version, c.kind, c.debit, c.credit, c.amount_micro, c.available_after, c.held_after, 0, c.app_id,
+            c.key, c.terms, c.part_of, c.hold_version, c.note_digest, c.detail_digest, c.at, c.digest, c.front_lot_version,
+            c.legs, 2
+        FROM chained AS c
+    ),
+    noted AS (
+        INSERT INTO notes (wallet_id, version, salt, description, service, metadata)
+        SELECT s.wallet_id, s.version, s.salt, s.rest ->> 'description', s.rest ->> 'service', s.rest -> 'metadata'
+        FROM swift AS s WHERE s.salt IS NOT NULL
+    ),
+    placed AS (
+        INSERT INTO holds (
+            wallet_id, version, app_id, session_user_id, placed_micro, estimate_micro, on_expiry, expires_at, placed_at,
+            lot_versions, lot_micros
+        )
+        SELECT s.wallet_id, s.version, s.app_id, (s.rest ->> 'session_user_id')::bigint, s.amount_micro,
+            (s.rest ->> 'estimate_micro')::bigint, coalesce(s.rest ->> 'on_expiry', 'release'), s.hold_expires_at, s.at,
+            ARRAY[s.front_lot_version], ARRAY[s.amount_micro]
+        FROM swift AS s WHERE s.kind = 'hold'
+    ),
+    settled AS (
+        UPDATE holds AS h SET
+            captured_micro = h.captured_micro + CASE WHEN s.kind = 'capture' THEN s.amount_micro ELSE 0 END,
+            released_micro = h.released_micro + s.front_change,
+            lot_micros = ARRAY[h.lot_micros[1] + s.held_change],
+            settled_at = CASE WHEN s.remaining_micro + s.held_change = 0 THEN s.at END,
+            settled_by = CASE WHEN s.remaining_micro + s.held_change = 0 THEN s.op END
+        FROM swift AS s
+        WHERE s.hold_version IS NOT NULL AND h.wallet_id = s.wallet_id AND h.version = s.hold_version
+    ),
+    moved AS (
+        UPDATE wallets AS w SET
+            available_micro = x.available_after, held_micro = x.held_after, version = x.version, digest = x.digest,
+            updated_at = x.at, front_micro = w.front_micro + x.available_after - w.available_micro,
+            next_due_at = least(w.next_due_at, x.first_due_at)
+        FROM chained AS x
+        WHERE x.version = x.last_version AND w.wallet_id = x.wallet_id
+    )
+    SELECT ROW (
+        s.ord, 'ok', false, s.wallet_id, s.version, s.kind,
+        CASE WHEN s.kind = 'release' THEN s.remaining_micro ELSE s.amount_micro END,
+        CASE WHEN s.front_change > 0 THEN s.front_change ELSE 0 END, 0, 0, s.available_after, s.held_after, 0,
+        s.version + s.legs - 1, CASE WHEN s.kind = 'hold' THEN s.version ELSE s.hold_version END, s.at, '{}'
+    )::posting_answer, NULL::posting_request
+    FROM swift AS s
+    UNION ALL
+    SELECT ROW (
+        k.ord, CASE
+            WHEN k.locked_id IS NULL THEN 'wallet_busy'
+            WHEN k.prior_terms <> k.terms THEN 'idempotency_key_reused'
+            WHEN k.prior_terms IS NOT NULL THEN coalesce(k.prior_code, 'ok')
+            WHEN k.nth > 1 AND k.key IS NOT NULL THEN 'again' END,
+        k.prior_terms IS NOT NULL, k.wallet_id, coalesce(k.prior_version, k.prior_wallet_version),
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, k.prior_facts
+    )::posting_answer,
+    jsonb_populate_record(NULL::posting_request, coalesce(k.rest, '{}') || jsonb_build_object(
+        'ord', k.ord, 'op', k.op, 'wallet_id', k.wallet_id, 'app_id', k.app_id, 'amount_micro', k.amount_micro,
+        'key', k.key, 'hold_version', k.hold_version, 'terms', k.terms,
+        'house', coalesce(k.rest ->> 'house', CASE WHEN k.op = 'spend' THEN 'usage' END)
+    ))
+    FROM ready AS k WHERE NOT k.is_swift;
+END $$;
+
 CREATE FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -930,6 +1489,11 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) IS 'Let the login role of an app in, or no longer; its open connections see nothing once the app is off.';
+
+CREATE FUNCTION tallybook.terms_v2(p_op text, p_amount_micro bigint, p_hold_version bigint, p_rest jsonb) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN sha256(convert_to(CASE WHEN ((p_op = 'spend'::text) AND (p_rest IS NULL)) THEN (('{"op": "spend", "house": "usage", "amount_micro": '::text || p_amount_micro) || '}'::text) ELSE (jsonb_strip_nulls((jsonb_build_object('op', p_op, 'amount_micro', p_amount_micro, 'hold_version', p_hold_version, 'house', CASE WHEN (p_op = 'spend'::text) THEN 'usage'::text ELSE NULL::text END) || COALESCE(p_rest, '{}'::jsonb))))::text END, 'UTF8'::name));
 
 CREATE FUNCTION tallybook.transfer_digest_v1(p_previous bytea, t tallybook.transfers) RETURNS bytea
     LANGUAGE sql STABLE
@@ -945,7 +1509,58 @@ $$;
 
 COMMENT ON FUNCTION tallybook.transfer_digest_v1(p_previous bytea, t tallybook.transfers) IS 'The next link of a wallet''s hash chain: SHA-256 over the digest before it and every column of the row.';
 
-CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bigint, check_name text, detail text)
+CREATE FUNCTION tallybook.transfer_digest_v2(p_previous bytea, t tallybook.transfers) RETURNS bytea
+    LANGUAGE sql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT sha256(p_previous || transfer_payload_v2(
+        t.wallet_id, t.version, t.kind, t.debit, t.credit, t.amount_micro, t.available_after, t.held_after, t.debt_after,
+        t.app_id, t.key, t.terms, t.on_lot_version, transfer_rare_v2(t), t.note_digest, t.detail_digest, t.created_at
+    ))
+$$;
+
+COMMENT ON FUNCTION tallybook.transfer_digest_v2(p_previous bytea, t tallybook.transfers) IS 'The next link of a wallet''s hash chain: SHA-256 over the digest before it and every column of the row.';
+
+CREATE FUNCTION tallybook.transfer_payload_v2(p_wallet_id bigint, p_version bigint, p_kind text, p_debit tallybook.account, p_credit tallybook.account, p_amount_micro bigint, p_available bigint, p_held bigint, p_debt bigint, p_app_id integer, p_key text, p_terms bytea, p_on_lot_version bigint, p_rare text, p_note_digest bytea, p_detail_digest bytea, p_created_at timestamp with time zone) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT int8send(p_wallet_id) || int8send(p_version) || int8send(p_amount_micro) || int8send(p_available)
+        || int8send(p_held) || int8send(p_debt) || int4send(p_app_id) || int8send(coalesce(p_on_lot_version, 0))
+        || timestamptz_send(p_created_at)
+        || coalesce(p_terms, sha256('')) || coalesce(p_note_digest, sha256('')) || coalesce(p_detail_digest, sha256(''))
+        || convert_to(p_kind || ' ' || p_debit || ' ' || p_credit || ' ' || coalesce(p_rare, '') || ' '
+            || coalesce(p_key, ''), 'UTF8')
+$$;
+
+CREATE FUNCTION tallybook.transfer_rare_v2(t tallybook.transfers) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT CASE WHEN num_nonnulls(
+        t.part_of, t.hold_version, t.lot_version, t.parent_version, t.undoes_version, t.budget_ids, nullif(t.legs, 1)
+    ) > 0 THEN concat_ws(
+        ',', coalesce(t.part_of, 0), coalesce(t.hold_version, 0), coalesce(t.lot_version, 0), coalesce(t.parent_version, 0),
+        coalesce(t.undoes_version, 0), coalesce(t.legs, 1), array_to_string(t.budget_ids, '/')
+    ) END
+$$;
+
+COMMENT ON FUNCTION tallybook.transfer_rare_v2(t tallybook.transfers) IS 'The columns that most transfers leave empty, as one text without blanks; null when all are empty.';
+
+CREATE FUNCTION tallybook.unfront_v2(INOUT w tallybook.wallets) RETURNS tallybook.wallets
+    LANGUAGE plpgsql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF w.front_lot_version IS NOT NULL THEN
+        UPDATE lots SET available_micro = w.front_micro
+        WHERE lots.wallet_id = w.wallet_id AND lots.version = w.front_lot_version
+            AND lots.available_micro <> w.front_micro;
+        w.front_lot_version := NULL;
+        w.front_micro := 0;
+    END IF;
+END $$;
+
+CREATE FUNCTION tallybook.verify_v2() RETURNS TABLE(wallet_id bigint, version bigint, check_name text, detail text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     AS $$
@@ -959,13 +1574,32 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
     open_holds AS (
         SELECT h.wallet_id, sum(h.remaining_micro) AS held_micro FROM holds AS h GROUP BY h.wallet_id
     ),
+    pins AS (
+        SELECT h.wallet_id, p.lot_version, sum(p.micro) AS held_micro
+        FROM holds AS h CROSS JOIN LATERAL unnest(h.lot_versions, h.lot_micros) AS p (lot_version, micro)
+        GROUP BY h.wallet_id, p.lot_version
+    ),
+    -- What is left of the front lot stands in the wallet's row.
+    true_lots AS (
+        SELECT l.wallet_id, l.version, coalesce(p.held_micro, 0) AS held_micro,
+            CASE WHEN l.version = w.front_lot_version THEN w.front_micro ELSE l.available_micro END AS available_micro
+        FROM lots AS l
+        LEFT JOIN wallets AS w ON w.wallet_id = l.wallet_id
+        LEFT JOIN pins AS p ON p.wallet_id = l.wallet_id AND p.lot_version = l.version
+    ),
     lot_sums AS (
         SELECT l.wallet_id, sum(l.available_micro) AS available_micro, sum(l.held_micro) AS held_micro
-        FROM lots AS l GROUP BY l.wallet_id
+        FROM true_lots AS l GROUP BY l.wallet_id
+    ),
+    moves AS (
+        SELECT m.wallet_id, m.version, m.lot_version, m.amount_micro FROM lot_moves AS m
+        UNION ALL
+        SELECT t.wallet_id, t.version, t.on_lot_version, t.amount_micro FROM transfers AS t
+        WHERE t.on_lot_version IS NOT NULL
     ),
     moved AS (
         SELECT m.wallet_id, m.version, sum(m.amount_micro) AS amount_micro
-        FROM lot_moves AS m GROUP BY m.wallet_id, m.version
+        FROM moves AS m GROUP BY m.wallet_id, m.version
     ),
     lot_flows AS (
         SELECT m.wallet_id, m.lot_version,
@@ -973,15 +1607,40 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
                 - CASE WHEN t.debit = 'available' THEN m.amount_micro ELSE 0 END) AS available_micro,
             sum(CASE WHEN t.credit = 'held' THEN m.amount_micro ELSE 0 END
                 - CASE WHEN t.debit = 'held' THEN m.amount_micro ELSE 0 END) AS held_micro
-        FROM lot_moves AS m INNER JOIN transfers AS t USING (wallet_id, version)
+        FROM moves AS m INNER JOIN transfers AS t USING (wallet_id, version)
         GROUP BY m.wallet_id, m.lot_version
     ),
     hold_flows AS (
-        SELECT t.wallet_id, t.hold_version,
-            coalesce(sum(t.amount_micro) FILTER (WHERE t.kind = 'hold'), 0) AS placed_micro,
-            coalesce(sum(t.amount_micro) FILTER (WHERE t.kind = 'capture'), 0) AS captured_micro,
-            coalesce(sum(t.amount_micro) FILTER (WHERE t.kind = 'release'), 0) AS released_micro
-        FROM transfers AS t WHERE t.hold_version IS NOT NULL GROUP BY t.wallet_id, t.hold_version
+        SELECT x.wallet_id, x.hold_version, sum(x.placed) AS placed_micro, sum(x.captured) AS captured_micro,
+            sum(x.released) AS released_micro, sum(x.delegated) AS delegated_micro
+        FROM (
+            SELECT t.wallet_id, t.hold_version,
+                CASE WHEN t.kind IN ('hold', 'delegate') THEN t.amount_micro ELSE 0 END AS placed,
+                CASE WHEN t.kind = 'capture' THEN t.amount_micro ELSE 0 END AS captured,
+                CASE WHEN t.kind IN ('release', 'return') THEN t.amount_micro ELSE 0 END AS released, 0 AS delegated
+            FROM transfers AS t WHERE t.hold_version IS NOT NULL
+            UNION ALL
+            SELECT t.wallet_id, t.parent_version, 0, 0, 0,
+                CASE t.kind WHEN 'delegate' THEN t.amount_micro ELSE -t.amount_micro END
+            FROM transfers AS t WHERE t.parent_version IS NOT NULL
+        ) AS x GROUP BY x.wallet_id, x.hold_version
+    ),
+    budget_spends AS (
+        SELECT b.wallet_id, b.budget_id, coalesce(sum(
+            CASE WHEN t.kind = 'capture' OR t.kind = 'spend' THEN t.amount_micro - coalesce(u.given, 0) ELSE 0 END
+        ), 0) AS spent_micro
+        FROM budgets AS b
+        LEFT JOIN transfers AS t
+            ON t.wallet_id = b.wallet_id AND b.budget_id = ANY (t.budget_ids) AND t.created_at >= b.period_start
+        LEFT JOIN LATERAL (
+            SELECT sum(g.amount_micro) AS given FROM transfers AS g
+            WHERE g.wallet_id = t.wallet_id AND g.undoes_version = t.version
+        ) AS u ON true
+        GROUP BY b.wallet_id, b.budget_id
+    ),
+    budget_holds AS (
+        SELECT h.wallet_id, n.budget_id, sum(h.remaining_micro) AS reserved_micro
+        FROM holds AS h CROSS JOIN LATERAL unnest(h.budget_ids) AS n (budget_id) GROUP BY h.wallet_id, n.budget_id
     )
     SELECT found.wallet_id, found.version, found.check_name, found.detail FROM (
         SELECT o.wallet_id, o.version, 'transfer_numbers' AS check_name,
@@ -1005,11 +1664,12 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
         SELECT o.wallet_id, o.version, 'chain', 'the digest does not fit the row and the one before it'
         FROM ordered AS o
         LEFT JOIN wallets AS w ON w.wallet_id = o.wallet_id
-        WHERE o.digest IS DISTINCT FROM transfer_digest_v1(coalesce(
+        CROSS JOIN LATERAL (SELECT coalesce(
             (o.before).digest, first_digest_v1(w.owner_user_id, w.owner_organisation_id)
-        ), (
-            SELECT t FROM transfers AS t WHERE t.wallet_id = o.wallet_id AND t.version = o.version
-        ))
+        ) AS digest) AS previous
+        INNER JOIN transfers AS t ON t.wallet_id = o.wallet_id AND t.version = o.version
+        WHERE o.digest IS DISTINCT FROM CASE o.form
+            WHEN 1 THEN transfer_digest_v1(previous.digest, t) ELSE transfer_digest_v2(previous.digest, t) END
         UNION ALL
         SELECT o.wallet_id, o.version, 'times', 'earlier than the transfer before it'
         FROM ordered AS o WHERE o.created_at < (o.before).created_at
@@ -1034,12 +1694,12 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
         WHERE w.held_micro <> coalesce(h.held_micro, 0)
         UNION ALL
         SELECT coalesce(h.wallet_id, f.wallet_id), coalesce(h.version, f.hold_version), 'hold_row',
-            format('hold says placed %s, captured %s, released %s; its transfers say %s, %s, %s',
-                h.placed_micro, h.captured_micro, h.released_micro,
-                f.placed_micro, f.captured_micro, f.released_micro)
+            format('hold says placed %s, captured %s, released %s, delegated %s; its transfers say %s, %s, %s, %s',
+                h.placed_micro, h.captured_micro, h.released_micro, h.delegated_micro,
+                f.placed_micro, f.captured_micro, f.released_micro, f.delegated_micro)
         FROM holds AS h FULL JOIN hold_flows AS f ON f.wallet_id = h.wallet_id AND f.hold_version = h.version
-        WHERE (h.placed_micro, h.captured_micro, h.released_micro)
-            IS DISTINCT FROM (f.placed_micro, f.captured_micro, f.released_micro)
+        WHERE (h.placed_micro, h.captured_micro, h.released_micro, h.delegated_micro)
+            IS DISTINCT FROM (f.placed_micro, f.captured_micro, f.released_micro, f.delegated_micro)
         UNION ALL
         SELECT h.wallet_id, h.version, 'hold_lots', 'the lots it has pinned are not what it has left'
         FROM holds AS h
@@ -1055,8 +1715,8 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
         SELECT coalesce(l.wallet_id, f.wallet_id), coalesce(l.version, f.lot_version), 'lot_row',
             format('lot has %s available and %s held; its moves say %s and %s',
                 l.available_micro, l.held_micro, f.available_micro, f.held_micro)
-        FROM lots AS l FULL JOIN lot_flows AS f ON f.wallet_id = l.wallet_id AND f.lot_version = l.version
-        WHERE (l.available_micro::numeric, l.held_micro::numeric)
+        FROM true_lots AS l FULL JOIN lot_flows AS f ON f.wallet_id = l.wallet_id AND f.lot_version = l.version
+        WHERE (l.available_micro::numeric, l.held_micro)
             IS DISTINCT FROM (f.available_micro, f.held_micro)
         UNION ALL
         SELECT l.wallet_id, l.version, 'lot_grant', 'the lot and the transfer that brought it differ'
@@ -1069,7 +1729,31 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
         UNION ALL
         SELECT t.wallet_id, t.version, 'hold_terms', 'the hold does not say what it said when it was placed'
         FROM transfers AS t LEFT JOIN holds AS h ON h.wallet_id = t.wallet_id AND h.version = t.version
-        WHERE t.kind = 'hold' AND t.detail_digest IS DISTINCT FROM hold_digest_v1(h)
+        WHERE t.kind IN ('hold', 'delegate') AND t.detail_digest IS DISTINCT FROM CASE t.form
+            WHEN 1 THEN hold_digest_v1(h) ELSE hold_digest_v2(
+                h.app_id, h.session_user_id, h.placed_micro, h.estimate_micro, h.on_expiry, h.expires_at, h.placed_at,
+                h.parent_version, h.budget_ids
+            ) END
+        UNION ALL
+        SELECT n.wallet_id, n.version, 'note', 'a note of a transfer that does not exist'
+        FROM notes AS n
+        WHERE NOT EXISTS (SELECT 1 FROM transfers AS t WHERE t.wallet_id = n.wallet_id AND t.version = n.version)
+        UNION ALL
+        SELECT b.wallet_id, b.budget_id, 'budget', format('budget %s says %s spent and %s reserved; the ledger says %s and %s',
+            b.budget_id, b.spent_micro, b.reserved_micro, s.spent_micro, coalesce(r.reserved_micro, 0))
+        FROM budgets AS b
+        INNER JOIN budget_spends AS s ON s.wallet_id = b.wallet_id AND s.budget_id = b.budget_id
+        LEFT JOIN budget_holds AS r ON r.wallet_id = b.wallet_id AND r.budget_id = b.budget_id
+        WHERE b.spent_micro <> s.spent_micro OR b.reserved_micro <> coalesce(r.reserved_micro, 0)
+        UNION ALL
+        SELECT w.wallet_id, w.version, 'front_lot', 'another lot burns before the one that the wallet burns'
+        FROM wallets AS w INNER JOIN lots AS f ON f.wallet_id = w.wallet_id AND f.version = w.front_lot_version
+        WHERE w.front_micro > 0 AND EXISTS (
+            SELECT 1 FROM lots AS l
+            WHERE l.wallet_id = w.wallet_id AND l.version <> f.version AND l.available_micro > 0
+                AND (l.priority, coalesce(l.expires_at, 'infinity'), l.version)
+                < (f.priority, coalesce(f.expires_at, 'infinity'), f.version)
+        )
         UNION ALL
         SELECT f.wallet_id, f.wallet_version, 'refusal', format('the answer to key %L was changed', f.key)
         FROM refusals AS f WHERE f.digest IS DISTINCT FROM refusal_digest_v1(f)
@@ -1100,7 +1784,250 @@ CREATE FUNCTION tallybook.verify_v1() RETURNS TABLE(wallet_id bigint, version bi
     ORDER BY found.wallet_id = 0, found.wallet_id, found.version, found.check_name
 $$;
 
-COMMENT ON FUNCTION tallybook.verify_v1() IS 'Every broken promise of the ledger, first wallet and first transfer first; no row means the books tie.';
+COMMENT ON FUNCTION tallybook.verify_v2() IS 'Every broken promise of the ledger, first wallet and first transfer first; no row means the books tie.';
+
+CREATE FUNCTION tallybook.walk_v2(p_now timestamp with time zone, w tallybook.wallets, p_requests tallybook.posting_request[]) RETURNS tallybook.posting_decision[]
+    LANGUAGE plpgsql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_decisions posting_decision[] := '{}';
+    v_decision  posting_decision;
+    v_refusal   refusals;
+    v_budgets   bigint[];
+    v_note      bytea;
+    d           record;
+    r           posting_request;
+    h           holds;
+BEGIN
+    w := unfront_v2(w);
+    w.updated_at := greatest(w.updated_at, p_now);
+    IF w.next_due_at <= w.updated_at THEN
+        w := (settle_wallet_v2(w)).w;
+    END IF;
+    FOREACH r IN ARRAY p_requests LOOP
+        h := NULL;
+        IF coalesce(r.hold_version, r.parent_version) IS NOT NULL THEN
+            SELECT holds.* INTO h FROM holds
+            WHERE holds.wallet_id = r.wallet_id AND holds.version = coalesce(r.hold_version, r.parent_version);
+        END IF;
+        v_budgets := CASE
+            WHEN r.op IN ('capture', 'release') OR (r.parent_version IS NOT NULL AND r.budget_id IS NULL) THEN h.budget_ids
+            WHEN r.op IN ('spend', 'hold') AND (r.budget_id IS NOT NULL OR w.has_caps)
+                THEN budget_path_v1(r.wallet_id, r.budget_id, r.app_id)
+            WHEN r.op = 'give_back' THEN (
+                SELECT t.budget_ids FROM transfers AS t
+                WHERE t.wallet_id = r.wallet_id AND t.version = r.undoes_version
+            ) END;
+        SELECT x.code, x.facts, x.legs INTO d FROM decide_v2(r, w, h, v_budgets) AS x;
+        v_decision := NULL;
+        v_decision.ord := r.ord;
+        v_decision.wallet_id := r.wallet_id;
+        v_decision.replayed := false;
+        v_decision.code := d.code;
+        v_decision.facts := coalesce(d.facts, '{}');
+        IF d.code <> 'ok' THEN
+            v_decision.version := w.version;
+            IF r.key IS NOT NULL THEN
+                v_refusal := ROW (
+                    r.wallet_id, r.app_id, r.key, r.terms, d.code, v_decision.facts, w.version, p_now, NULL
+                );
+                v_refusal.digest := refusal_digest_v1(v_refusal);
+                INSERT INTO refusals SELECT v_refusal.*;
+            END IF;
+        ELSE
+            v_decision.version := w.version + 1;
+            v_note := NULL;
+            IF num_nonnulls(r.description, r.service, r.metadata) > 0 THEN
+                v_decision.salt := gen_random_uuid();
+                v_note := note_digest_v1(v_decision.salt, r.description, r.service, r.metadata);
+                INSERT INTO notes (wallet_id, version, salt, description, service, metadata)
+                VALUES (r.wallet_id, v_decision.version, v_decision.salt, r.description, r.service, r.metadata);
+            END IF;
+            IF cardinality(d.legs) > 0 THEN
+                w := write_legs_v2(w, r, h, d.legs, v_budgets, v_note);
+            END IF;
+            PERFORM follow_up_v2(w, r, h, d.legs, v_budgets, NULL);
+        END IF;
+        v_decisions := v_decisions || v_decision;
+    END LOOP;
+    PERFORM store_wallet_v2(refront_v2(w));
+    RETURN v_decisions;
+END $$;
+
+CREATE FUNCTION tallybook.write_legs_v2(INOUT w tallybook.wallets, r tallybook.posting_request, h tallybook.holds, p_legs tallybook.transfers[], p_budgets bigint[], p_note_digest bytea) RETURNS tallybook.wallets
+    LANGUAGE plpgsql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_first  bigint := w.version + 1;
+    v_leg    transfers;
+    v_lot    lots;
+    v_old    lots;
+    v_hold   holds;
+    v_parts  lot_part[];
+    v_left   bigint[];
+    v_gain   bigint;
+    v_owed   bigint;
+BEGIN
+    v_gain := (SELECT sum(CASE WHEN x.credit = 'available' THEN x.amount_micro
+        WHEN x.debit = 'available' THEN -x.amount_micro ELSE 0 END) FROM unnest(p_legs) AS x);
+    v_owed := least(w.debt_micro, greatest(0, w.available_micro + v_gain));
+    IF w.debt_micro > 0 AND v_owed > 0 THEN
+        p_legs := p_legs || leg_v2('repay', 'available', 'debt', v_owed);
+    END IF;
+    FOREACH v_leg IN ARRAY p_legs LOOP
+        w.version := w.version + 1;
+        w.available_micro := w.available_micro
+        + CASE v_leg.credit WHEN 'available' THEN v_leg.amount_micro ELSE 0 END
+        - CASE v_leg.debit WHEN 'available' THEN v_leg.amount_micro ELSE 0 END;
+        w.held_micro := w.held_micro
+        + CASE v_leg.credit WHEN 'held' THEN v_leg.amount_micro ELSE 0 END
+        - CASE v_leg.debit WHEN 'held' THEN v_leg.amount_micro ELSE 0 END;
+        w.debt_micro := w.debt_micro
+        + CASE v_leg.debit WHEN 'debt' THEN v_leg.amount_micro ELSE 0 END
+        - CASE v_leg.credit WHEN 'debt' THEN v_leg.amount_micro ELSE 0 END;
+        v_leg.wallet_id := w.wallet_id;
+        v_leg.version := w.version;
+        v_leg.available_after := w.available_micro;
+        v_leg.held_after := w.held_micro;
+        v_leg.debt_after := w.debt_micro;
+        v_leg.app_id := r.app_id;
+        v_leg.created_at := w.updated_at;
+        v_leg.form := 2;
+        v_leg.hold_version := CASE
+            WHEN v_leg.kind IN ('hold', 'delegate') THEN w.version
+            WHEN v_leg.kind IN ('capture', 'release', 'return') THEN h.version END;
+        v_leg.budget_ids := CASE WHEN v_leg.kind IN ('spend', 'hold', 'delegate', 'capture', 'release', 'return')
+            THEN p_budgets END;
+        IF w.version = v_first THEN
+            v_leg.key := r.key;
+            v_leg.terms := CASE WHEN r.key IS NOT NULL THEN r.terms END;
+            v_leg.note_digest := p_note_digest;
+            v_leg.legs := nullif(cardinality(p_legs), 1);
+        ELSE
+            v_leg.part_of := v_first;
+        END IF;
+        IF v_leg.kind = 'grant' THEN
+            v_lot := NULL;
+            v_lot.wallet_id := w.wallet_id;
+            v_lot.version := w.version;
+            v_lot.amount_micro := v_leg.amount_micro;
+            v_lot.available_micro := v_leg.amount_micro;
+            v_lot.created_at := w.updated_at;
+            IF v_leg.undoes_version IS NULL THEN
+                v_lot.source := r.source;
+                v_lot.price_minor := r.price_minor;
+                v_lot.currency := r.currency;
+                v_lot.priority := coalesce(r.priority, 50);
+                v_lot.expires_at := r.lot_expires_at;
+                v_lot.reference := r.reference;
+            ELSE
+                SELECT lots.* INTO STRICT v_old FROM lots
+                WHERE lots.wallet_id = w.wallet_id AND lots.version = v_leg.lot_version;
+                v_lot.source := 'usage_refund';
+                v_lot.priority := v_old.priority;
+                v_lot.reference := v_old.reference;
+                v_lot.expires_at := w.updated_at + (v_old.expires_at - (
+                    SELECT t.created_at FROM transfers AS t
+                    WHERE t.wallet_id = w.wallet_id AND t.version = v_leg.undoes_version
+                ));
+            END IF;
+            v_leg.detail_digest := lot_digest_v1(v_lot);
+            w.next_due_at := least(w.next_due_at, v_lot.expires_at);
+        ELSIF v_leg.kind IN ('hold', 'delegate') THEN
+            v_hold := NULL;
+            v_hold.app_id := r.app_id;
+            v_hold.session_user_id := r.session_user_id;
+            v_hold.on_expiry := coalesce(r.on_expiry, 'release');
+            v_hold.expires_at := w.updated_at + make_interval(secs => coalesce(r.lifetime_seconds, 900));
+            v_leg.detail_digest := hold_digest_v2(
+                r.app_id, r.session_user_id, v_leg.amount_micro, r.estimate_micro, v_hold.on_expiry, v_hold.expires_at,
+                w.updated_at, v_leg.parent_version, p_budgets
+            );
+            w.next_due_at := least(w.next_due_at, v_hold.expires_at);
+        END IF;
+        v_leg.digest := transfer_digest_v2(w.digest, v_leg);
+        w.digest := v_leg.digest;
+        INSERT INTO transfers SELECT v_leg.*;
+
+        IF v_leg.kind = 'grant' THEN
+            INSERT INTO lots SELECT v_lot.*;
+            v_parts := ARRAY[ROW (w.version, v_leg.amount_micro, NULL)::lot_part];
+        ELSIF v_leg.kind = 'give_back' THEN
+            v_parts := array(
+                SELECT p FROM unnest(give_back_parts_v2(w.wallet_id, v_leg.undoes_version, (
+                    SELECT coalesce(sum(t.amount_micro), 0)::bigint FROM transfers AS t
+                    WHERE t.wallet_id = w.wallet_id AND t.undoes_version = v_leg.undoes_version AND t.version < w.version
+                ), (
+                    SELECT sum(x.amount_micro)::bigint FROM unnest(p_legs) AS x WHERE x.undoes_version = v_leg.undoes_version
+                ))) AS p
+                WHERE p.expires_at IS NULL OR p.expires_at > w.updated_at
+            );
+            UPDATE lots SET available_micro = lots.available_micro + p.amount_micro
+            FROM unnest(v_parts) AS p WHERE lots.wallet_id = w.wallet_id AND lots.version = p.lot_version;
+        ELSIF v_leg.debit = 'available' AND v_leg.kind = 'expire' THEN
+            UPDATE lots SET available_micro = lots.available_micro - v_leg.amount_micro
+            WHERE lots.wallet_id = w.wallet_id AND lots.version = v_leg.lot_version;
+            v_parts := ARRAY[ROW (v_leg.lot_version, v_leg.amount_micro, NULL)::lot_part];
+        ELSIF v_leg.debit = 'available' THEN
+            v_parts := burn_v2(w.wallet_id, w.version, v_leg.amount_micro, v_leg.lot_version);
+        ELSIF v_leg.debit = 'held' AND v_leg.kind = 'delegate' THEN
+            SELECT s.taken, s.left_micros INTO v_parts, v_left
+            FROM split_pins_v2(h.lot_versions, h.lot_micros, v_leg.amount_micro) AS s;
+            UPDATE holds SET lot_micros = v_left, delegated_micro = holds.delegated_micro + v_leg.amount_micro
+            WHERE holds.wallet_id = w.wallet_id AND holds.version = h.version;
+        ELSIF v_leg.debit = 'held' THEN
+            SELECT s.taken, s.left_micros INTO v_parts, v_left
+            FROM split_pins_v2(h.lot_versions, h.lot_micros, v_leg.amount_micro) AS s;
+            h.lot_micros := v_left;
+            IF v_leg.kind = 'release' THEN
+                UPDATE lots SET available_micro = lots.available_micro + p.amount_micro
+                FROM unnest(v_parts) AS p WHERE lots.wallet_id = w.wallet_id AND lots.version = p.lot_version;
+            ELSIF v_leg.kind = 'return' THEN
+                UPDATE holds SET
+                    delegated_micro = holds.delegated_micro - v_leg.amount_micro,
+                    (lot_versions, lot_micros) = (
+                        SELECT array_agg(x.lot ORDER BY x.place), array_agg(x.micro ORDER BY x.place) FROM (
+                            SELECT pinned.lot, sum(pinned.micro)::bigint AS micro, min(pinned.place) AS place FROM (
+                                SELECT o.lot, o.micro, o.place
+                                FROM unnest(holds.lot_versions, holds.lot_micros) WITH ORDINALITY AS o (lot, micro, place)
+                                UNION ALL
+                                SELECT p.lot_version, p.amount_micro, 100000 + p.place
+                                FROM unnest(v_parts) WITH ORDINALITY AS p (lot_version, amount_micro, expires_at, place)
+                            ) AS pinned GROUP BY pinned.lot
+                        ) AS x
+                    )
+                WHERE holds.wallet_id = w.wallet_id AND holds.version = v_leg.parent_version;
+            END IF;
+        ELSE
+            v_parts := '{}';
+        END IF;
+        IF NOT (v_leg.debit = 'available' AND v_leg.kind <> 'expire') THEN
+            INSERT INTO lot_moves (wallet_id, version, lot_version, amount_micro)
+            SELECT w.wallet_id, w.version, p.lot_version, sum(p.amount_micro) FROM unnest(v_parts) AS p
+            GROUP BY p.lot_version;
+        END IF;
+        IF v_leg.kind IN ('hold', 'delegate') THEN
+            INSERT INTO holds (
+                wallet_id, version, app_id, session_user_id, placed_micro, estimate_micro, on_expiry, expires_at,
+                placed_at, lot_versions, lot_micros, parent_version, budget_ids
+            ) VALUES (
+                w.wallet_id, w.version, r.app_id, r.session_user_id, v_leg.amount_micro, r.estimate_micro,
+                v_hold.on_expiry, v_hold.expires_at, w.updated_at,
+                array(SELECT p.lot_version FROM unnest(v_parts) AS p),
+                array(SELECT p.amount_micro FROM unnest(v_parts) AS p), v_leg.parent_version, p_budgets
+            );
+        END IF;
+    END LOOP;
+END $$;
+
+CREATE AGGREGATE tallybook.chain_v2(bytea, bytea) (
+    SFUNC = tallybook.link_v2,
+    STYPE = bytea
+);
+
+COMMENT ON AGGREGATE tallybook.chain_v2(bytea, bytea) IS 'The chain over payloads in order, from a head; over a window it gives each link.';
 
 CREATE TABLE tallybook.apps (
     app_id integer NOT NULL,
@@ -1321,6 +2248,46 @@ ALTER TABLE tallybook.audit_log ALTER COLUMN audit_id ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE tallybook.budgets (
+    wallet_id bigint NOT NULL,
+    budget_id bigint NOT NULL,
+    parent_id bigint,
+    app_id integer,
+    name text NOT NULL,
+    kind text NOT NULL,
+    limit_micro bigint,
+    period text DEFAULT 'none'::text NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    spent_micro bigint DEFAULT 0 NOT NULL,
+    reserved_micro bigint DEFAULT 0 NOT NULL,
+    depth smallint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT budgets_depth_check CHECK (((depth >= 1) AND (depth <= 16))),
+    CONSTRAINT budgets_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 40))),
+    CONSTRAINT budgets_limit_micro_check CHECK ((limit_micro >= 0)),
+    CONSTRAINT budgets_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT budgets_period_check CHECK ((period = ANY (ARRAY['none'::text, 'day'::text, 'week'::text, 'month'::text]))),
+    CONSTRAINT budgets_reserved_micro_check CHECK ((reserved_micro >= 0)),
+    CONSTRAINT budgets_spent_micro_check CHECK ((spent_micro >= 0))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE tallybook.budgets IS 'A tree of limits over one wallet. A node counts what is spent and reserved at itself and below; with an app it is a cap, applied unasked.';
+
+COMMENT ON COLUMN tallybook.budgets.spent_micro IS 'Spent since period_start, in micro-credits; counts as zero once a new period has begun.';
+
+COMMENT ON COLUMN tallybook.budgets.reserved_micro IS 'What open holds have left of it.';
+
+ALTER TABLE tallybook.budgets ALTER COLUMN budget_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.budgets_budget_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE tallybook.catalog_links (
     lookup_key text NOT NULL,
     stripe_product_id text NOT NULL,
@@ -1417,6 +2384,31 @@ CREATE TABLE tallybook.lot_moves (
 );
 
 COMMENT ON TABLE tallybook.lot_moves IS 'How much of a transfer fell on which lot; the transfer says from where to where.';
+
+CREATE VIEW tallybook.lots_now AS
+ SELECT l.wallet_id,
+    l.version,
+    l.source,
+    l.amount_micro,
+        CASE
+            WHEN (l.version = w.front_lot_version) THEN w.front_micro
+            ELSE l.available_micro
+        END AS available_micro,
+    (COALESCE(pinned.held_micro, (0)::numeric))::bigint AS held_micro,
+    l.priority,
+    l.expires_at,
+    l.price_minor,
+    l.currency,
+    l.reference,
+    l.created_at
+   FROM ((tallybook.lots l
+     LEFT JOIN tallybook.wallets w ON ((w.wallet_id = l.wallet_id)))
+     LEFT JOIN LATERAL ( SELECT sum(p.micro) AS held_micro
+           FROM (tallybook.holds h
+             CROSS JOIN LATERAL UNNEST(h.lot_versions, h.lot_micros) p(lot_version, micro))
+          WHERE ((h.wallet_id = l.wallet_id) AND (h.settled_at IS NULL) AND (p.lot_version = l.version))) pinned ON (true));
+
+COMMENT ON VIEW tallybook.lots_now IS 'Lots with what is left of them: the front lot''s rest is in the wallet''s row, and what is held is what open holds have pinned.';
 
 CREATE TABLE tallybook.organisation_members (
     organisation_id bigint NOT NULL,
@@ -1562,6 +2554,9 @@ ALTER TABLE ONLY tallybook.apps
 ALTER TABLE ONLY tallybook.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (audit_id);
 
+ALTER TABLE ONLY tallybook.budgets
+    ADD CONSTRAINT budgets_pkey PRIMARY KEY (wallet_id, budget_id);
+
 ALTER TABLE ONLY tallybook.catalog_links
     ADD CONSTRAINT catalog_links_pkey PRIMARY KEY (lookup_key);
 
@@ -1641,6 +2636,10 @@ CREATE INDEX api_keys_by_app ON tallybook.api_keys USING btree (app_id);
 
 CREATE INDEX audit_log_by_subject ON tallybook.audit_log USING btree (subject_kind, subject_id, audit_id);
 
+CREATE INDEX budgets_by_parent ON tallybook.budgets USING btree (wallet_id, parent_id);
+
+CREATE UNIQUE INDEX budgets_cap_of_app ON tallybook.budgets USING btree (wallet_id, app_id) WHERE (app_id IS NOT NULL);
+
 CREATE INDEX catalog_links_by_price ON tallybook.catalog_links USING btree (stripe_price_id);
 
 CREATE UNIQUE INDEX checkouts_by_key ON tallybook.checkouts USING btree (user_id, app_id, key) WHERE (key IS NOT NULL);
@@ -1649,9 +2648,13 @@ CREATE INDEX checkouts_by_payment_intent ON tallybook.checkouts USING btree (str
 
 CREATE INDEX checkouts_by_user ON tallybook.checkouts USING btree (user_id, checkout_id);
 
-CREATE INDEX holds_open_by_expiry ON tallybook.holds USING btree (expires_at) WHERE (settled_at IS NULL);
+CREATE INDEX holds_left_behind ON tallybook.holds USING btree (wallet_id, version) WHERE (settled_by = 'expiry'::text);
+
+CREATE INDEX holds_open_by_expiry ON tallybook.holds USING btree (COALESCE(extended_to, expires_at)) WHERE (settled_at IS NULL);
 
 CREATE INDEX holds_open_by_wallet ON tallybook.holds USING btree (wallet_id) WHERE (settled_at IS NULL);
+
+CREATE INDEX lots_by_expiry ON tallybook.lots USING btree (expires_at) WHERE ((available_micro > 0) AND (expires_at IS NOT NULL));
 
 CREATE INDEX lots_in_burn_order ON tallybook.lots USING btree (wallet_id, priority, expires_at, version) WHERE (available_micro > 0);
 
@@ -1664,6 +2667,8 @@ CREATE INDEX stripe_events_by_received ON tallybook.stripe_events USING btree (r
 CREATE INDEX stripe_events_due ON tallybook.stripe_events USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['received'::text, 'processing'::text, 'retry'::text]));
 
 CREATE UNIQUE INDEX transfers_by_key ON tallybook.transfers USING btree (wallet_id, app_id, key) WHERE (key IS NOT NULL);
+
+CREATE INDEX transfers_by_undone ON tallybook.transfers USING btree (wallet_id, undoes_version) WHERE (undoes_version IS NOT NULL);
 
 CREATE UNIQUE INDEX wallets_default_of_organisation ON tallybook.wallets USING btree (owner_organisation_id) WHERE is_default;
 
@@ -1692,6 +2697,15 @@ ALTER TABLE ONLY tallybook.app_users
 ALTER TABLE ONLY tallybook.app_users
     ADD CONSTRAINT app_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
 
+ALTER TABLE ONLY tallybook.budgets
+    ADD CONSTRAINT budgets_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
+
+ALTER TABLE ONLY tallybook.budgets
+    ADD CONSTRAINT budgets_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
+
+ALTER TABLE ONLY tallybook.budgets
+    ADD CONSTRAINT budgets_wallet_id_parent_id_fkey FOREIGN KEY (wallet_id, parent_id) REFERENCES tallybook.budgets(wallet_id, budget_id);
+
 ALTER TABLE ONLY tallybook.checkouts
     ADD CONSTRAINT checkouts_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
 
@@ -1704,14 +2718,8 @@ ALTER TABLE ONLY tallybook.checkouts
 ALTER TABLE ONLY tallybook.claims
     ADD CONSTRAINT claims_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
 
-ALTER TABLE ONLY tallybook.holds
-    ADD CONSTRAINT holds_wallet_id_version_fkey FOREIGN KEY (wallet_id, version) REFERENCES tallybook.transfers(wallet_id, version);
-
 ALTER TABLE ONLY tallybook.lots
     ADD CONSTRAINT lots_wallet_id_version_fkey FOREIGN KEY (wallet_id, version) REFERENCES tallybook.transfers(wallet_id, version);
-
-ALTER TABLE ONLY tallybook.notes
-    ADD CONSTRAINT notes_wallet_id_version_fkey FOREIGN KEY (wallet_id, version) REFERENCES tallybook.transfers(wallet_id, version);
 
 ALTER TABLE ONLY tallybook.organisation_members
     ADD CONSTRAINT organisation_members_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES tallybook.organisations(organisation_id);
@@ -1751,28 +2759,56 @@ GRANT ALL ON FUNCTION apps.may(p_permission text) TO tallybook_apps;
 
 REVOKE ALL ON FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) FROM PUBLIC;
 
-GRANT SELECT ON TABLE tallybook.transfers TO tallybook_runtime;
+REVOKE ALL ON FUNCTION tallybook.answers_v2(p_decisions tallybook.posting_decision[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION tallybook.assign_lots_v1(p_legs tallybook.transfers[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallybook.budget_passed_v1(p_wallet_id bigint, p_budgets bigint[], p_amount_micro bigint, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.budget_path_v1(p_wallet_id bigint, p_budget_id bigint, p_app_id integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.burn_v2(p_wallet_id bigint, p_version bigint, p_amount_micro bigint, p_first_lot bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.claim_v1(p_now timestamp with time zone, p_livemode boolean, p_object_kind text, p_object_id text, p_wallet_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.claim_v1(p_now timestamp with time zone, p_livemode boolean, p_object_kind text, p_object_id text, p_wallet_id bigint) TO tallybook_runtime;
 
+REVOKE ALL ON FUNCTION tallybook.count_at_budgets_v1(p_wallet_id bigint, p_budgets bigint[], p_spent_micro bigint, p_reserved_micro bigint, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.create_app_login_v1(p_app_id integer, p_scram_verifier text) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.create_app_login_v1(p_app_id integer, p_scram_verifier text) TO tallybook_runtime;
 
-GRANT SELECT ON TABLE tallybook.holds TO tallybook_runtime;
+GRANT SELECT ON TABLE tallybook.transfers TO tallybook_runtime;
 
 GRANT SELECT ON TABLE tallybook.wallets TO tallybook_runtime;
 
-REVOKE ALL ON FUNCTION tallybook.decide_v1(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallybook.decide_give_back_v2(r tallybook.posting_request, w tallybook.wallets, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) FROM PUBLIC;
+
+GRANT SELECT ON TABLE tallybook.holds TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.decide_on_hold_v2(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.decide_v2(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, p_budgets bigint[], OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.follow_up_v2(w tallybook.wallets, r tallybook.posting_request, h tallybook.holds, p_legs tallybook.transfers[], p_budgets bigint[], p_settled_by text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) TO tallybook_runtime;
 
+REVOKE ALL ON FUNCTION tallybook.give_back_parts_v2(p_wallet_id bigint, p_version bigint, p_given bigint, p_amount bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.hold_digest_v1(h tallybook.holds) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.hold_digest_v2(p_app_id integer, p_session_user_id bigint, p_placed_micro bigint, p_estimate_micro bigint, p_on_expiry text, p_expires_at timestamp with time zone, p_placed_at timestamp with time zone, p_parent_version bigint, p_budget_ids bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.leg_v2(p_kind text, p_debit tallybook.account, p_credit tallybook.account, p_amount bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.limit_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_budget_id bigint, p_limit_micro bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.limit_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_budget_id bigint, p_limit_micro bigint) TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.link_v2(p_state bytea, p_head bytea, p_payload bytea) FROM PUBLIC;
 
 GRANT SELECT ON TABLE tallybook.lots TO tallybook_runtime;
 
@@ -1780,11 +2816,22 @@ REVOKE ALL ON FUNCTION tallybook.lot_digest_v1(l tallybook.lots) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.note_digest_v1(p_salt uuid, p_description text, p_service text, p_metadata jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text) TO tallybook_runtime;
+
 REVOKE ALL ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) TO tallybook_runtime;
 
+REVOKE ALL ON FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) TO tallybook_runtime;
+
 REVOKE ALL ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.post_v2(p_now timestamp with time zone, p_wait boolean, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.post_v2(p_now timestamp with time zone, p_wait boolean, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.refront_v2(INOUT w tallybook.wallets) FROM PUBLIC;
 
 GRANT SELECT ON TABLE tallybook.refusals TO tallybook_runtime;
 
@@ -1792,13 +2839,42 @@ REVOKE ALL ON FUNCTION tallybook.refusal_digest_v1(f tallybook.refusals) FROM PU
 
 REVOKE ALL ON FUNCTION tallybook.refuse_change() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION tallybook.settle_due_v2(p_now timestamp with time zone, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.settle_due_v2(p_now timestamp with time zone, p_limit integer) TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.settle_wallet_v2(INOUT w tallybook.wallets, OUT settled integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.settling_legs_v2(w tallybook.wallets, h tallybook.holds, p_captured bigint, p_excess bigint, p_final boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.split_pins_v2(p_lots bigint[], p_micros bigint[], p_amount_micro bigint, OUT taken tallybook.lot_part[], OUT left_micros bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.store_wallet_v2(w tallybook.wallets) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.swift_v2(p_now timestamp with time zone, p_busy bigint[], p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) TO tallybook_runtime;
 
+REVOKE ALL ON FUNCTION tallybook.terms_v2(p_op text, p_amount_micro bigint, p_hold_version bigint, p_rest jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.transfer_digest_v1(p_previous bytea, t tallybook.transfers) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION tallybook.verify_v1() FROM PUBLIC;
-GRANT ALL ON FUNCTION tallybook.verify_v1() TO tallybook_runtime;
+REVOKE ALL ON FUNCTION tallybook.transfer_digest_v2(p_previous bytea, t tallybook.transfers) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.transfer_payload_v2(p_wallet_id bigint, p_version bigint, p_kind text, p_debit tallybook.account, p_credit tallybook.account, p_amount_micro bigint, p_available bigint, p_held bigint, p_debt bigint, p_app_id integer, p_key text, p_terms bytea, p_on_lot_version bigint, p_rare text, p_note_digest bytea, p_detail_digest bytea, p_created_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.transfer_rare_v2(t tallybook.transfers) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.unfront_v2(INOUT w tallybook.wallets) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.verify_v2() FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.verify_v2() TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.walk_v2(p_now timestamp with time zone, w tallybook.wallets, p_requests tallybook.posting_request[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.write_legs_v2(INOUT w tallybook.wallets, r tallybook.posting_request, h tallybook.holds, p_legs tallybook.transfers[], p_budgets bigint[], p_note_digest bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.chain_v2(bytea, bytea) FROM PUBLIC;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.apps TO tallybook_runtime;
 
@@ -1824,6 +2900,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.app_users TO tallybook_runtime;
 
 GRANT SELECT,INSERT ON TABLE tallybook.audit_log TO tallybook_runtime;
 
+GRANT SELECT ON TABLE tallybook.budgets TO tallybook_runtime;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.catalog_links TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.checkouts TO tallybook_runtime;
@@ -1833,6 +2911,8 @@ GRANT SELECT ON TABLE tallybook.claims TO tallybook_runtime;
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.customer_fences TO tallybook_runtime;
 
 GRANT SELECT ON TABLE tallybook.lot_moves TO tallybook_runtime;
+
+GRANT SELECT ON TABLE tallybook.lots_now TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisation_members TO tallybook_runtime;
 

@@ -68,6 +68,10 @@ class Posting:
     lot_expires_at: datetime | None = None
     lot_version: int | None = None
     reference: str | None = None
+    budget_id: int | None = None
+    parent_version: int | None = None
+    undoes_version: int | None = None
+    allow_excess: bool | None = None
     description: str | None = None
     service: str | None = None
     metadata: Mapping[str, Any] | None = None

@@ -1,6 +1,16 @@
 -- name: post
 -- Post a batch of requests to the ledger.
-SELECT * FROM tallybook.post_v1(:now, :wait, :requests) ORDER BY ord;
+SELECT * FROM tallybook.post_v2(
+    :now, :wait, :ops, :wallets, :apps, :amounts, :keys, :holds, :rests
+) ORDER BY ord;
+
+-- name: extend_hold
+-- Let an open hold live longer.
+SELECT code, facts FROM tallybook.extend_hold_v2(:now, :wallet_id, :version, :lifetime_seconds);
+
+-- name: settle_due
+-- Settle holds and lots that are due, of a few wallets.
+SELECT wallets, settled FROM tallybook.settle_due_v2(:now, :limit);
 
 -- name: open_wallet
 -- The default wallet of a user or an organisation, opened if there is none.
@@ -38,13 +48,13 @@ SELECT * FROM tallybook.holds WHERE wallet_id = :wallet_id AND version = :versio
 
 -- name: lots
 -- The lots of a wallet that still have credits, in burn order.
-SELECT * FROM tallybook.lots
+SELECT * FROM tallybook.lots_now
 WHERE wallet_id = :wallet_id AND available_micro + held_micro > 0
 ORDER BY priority, expires_at, version;
 
 -- name: verify
 -- Every broken promise of the ledger; no row means the books tie.
-SELECT * FROM tallybook.verify_v1();
+SELECT * FROM tallybook.verify_v2();
 
 -- name: totals
 -- How much there is to verify.
