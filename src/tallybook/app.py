@@ -29,6 +29,7 @@ from tallybook.domain.clock import Clock
 from tallybook.domain.errors import DatabaseUnavailableError
 from tallybook.postgres import migrating
 from tallybook.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tallybook.postgres.group_commit import GroupCommit
 from tallybook.postgres.pool import Database
 from tallybook.postgres.provisioning import Login, admit, provision
 from tallybook.security.sealing import Sealer
@@ -166,12 +167,14 @@ async def open_context(
     """Everything a use case needs, for as long as the block runs."""
     catalog = read_catalog(settings)
     db = await Database.connect(installation.service_url)
+    group_commit = GroupCommit(db, clock)
     stripe = make_gateway(settings)
     try:
         sealer = Sealer(installation.secret)
         signer = await signing_keys.ensure_signer(db, sealer, clock, settings.public_url)
         yield Context(
             db=db,
+            group_commit=group_commit,
             stripe=stripe,
             signer=signer,
             sealer=sealer,
@@ -187,6 +190,7 @@ async def open_context(
     finally:
         if stripe is not None:
             await stripe.close()
+        await group_commit.close()
         await db.close()
 
 

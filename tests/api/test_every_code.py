@@ -96,6 +96,7 @@ ELSEWHERE = {
 }
 # Provoked below HTTP, where the trouble can be made: at the use case, with Stripe or the database in that state.
 BELOW = {
+    "overloaded": "ledger/test_group_commit.py",
     "wallet_busy": "faults/test_open_transaction.py",
     "fulfilment_busy": "payments/test_fulfilment.py",
     "catalog_not_pushed": "payments/test_opening.py",

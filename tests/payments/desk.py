@@ -19,6 +19,7 @@ from sandbox.process import KEY, Running
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.checkouts import Checkout
+from tallybook.postgres.group_commit import GroupCommit
 from tallybook.postgres.pool import Database
 from tallybook.security.sealing import Sealer
 from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
@@ -170,6 +171,7 @@ async def open_till(database: TestDatabase, sandbox: Running) -> AsyncIterator[T
     sealer = Sealer("a secret of the tests, thirty-two characters and more")
     context = Context(
         db=db,
+        group_commit=GroupCommit(db, system_clock),
         stripe=gateway,
         signer=await signing_keys.ensure_signer(db, sealer, system_clock, "http://testserver"),
         sealer=sealer,
@@ -186,4 +188,5 @@ async def open_till(database: TestDatabase, sandbox: Running) -> AsyncIterator[T
         yield Till(context, sandbox, database, add_user(database, "ada@example.com"))
     finally:
         await gateway.close()
+        await context.group_commit.close()
         await db.close()

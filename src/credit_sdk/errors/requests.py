@@ -35,6 +35,12 @@ class NotFoundError(CreditError):
     default_code = "not_found"
 
 
+class OverloadedError(CreditError):
+    """Too many requests wait at the service: nothing was done, the same call may succeed in a moment."""
+
+    default_code = "overloaded"
+
+
 class SettingsError(CreditError):
     """A setting is missing or wrong, on this side or on the service's."""
 

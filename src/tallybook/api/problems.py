@@ -14,6 +14,7 @@ STATUS: dict[str, int] = {
     "idempotency_key_reused": 422,
     "request_too_large": 413,
     "not_found": 404,
+    "overloaded": 503,
     "authentication_required": 401,
     "invalid_credentials": 401,
     "user_inactive": 403,

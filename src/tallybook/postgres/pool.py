@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
@@ -28,6 +28,7 @@ FAST_LOCK_TIMEOUT_MS = 2_000
 PATIENT_LOCK_TIMEOUT_MS = 4_000
 TURN_TIMEOUT_SECONDS = 4
 ACQUIRE_TIMEOUT_SECONDS = 10
+CLOSE_TIMEOUT_SECONDS = 5
 
 
 class Transaction:
@@ -84,6 +85,59 @@ def _read_json(text: str) -> Any:
 
 async def _nothing_to_reset(_: object) -> None:
     """Transactions are all that happens on the fast lane: no setting, lock, cursor or listener outlives one."""
+
+
+class Line:
+    """A connection of its own for single statements: each is a transaction by itself and takes one round trip.
+
+    Opened when it is first needed, and again after it was lost. For one user at a time.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Use ``Database.line`` instead."""
+        self._url = url
+        self._connection: asyncpg.Connection[Row] | None = None
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Transaction]:
+        """Run one statement, which is committed when its answer comes.
+
+        Raises:
+            DatabaseUnavailableError: whether it was committed is not known.
+            WalletBusyError: a lock time-out.
+        """
+        with translated():
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await _connect_alone(self._url)
+            try:
+                yield Transaction(self._connection)
+            except asyncpg.PostgresError:
+                # The server refused the statement; the connection is as good as before, or will be found closed.
+                raise
+            except Exception:
+                self._connection.terminate()
+                raise
+
+    async def close(self) -> None:
+        """Give the connection back; nothing may be running."""
+        if self._connection is not None and not self._connection.is_closed():
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self._connection.close(timeout=CLOSE_TIMEOUT_SECONDS)
+
+
+async def _connect_alone(url: str) -> asyncpg.Connection[Row]:
+    connection = await asyncpg.connect(
+        url,
+        timeout=ACQUIRE_TIMEOUT_SECONDS,
+        command_timeout=30,
+        server_settings={
+            **_limits(FAST_LOCK_TIMEOUT_MS),
+            "default_transaction_isolation": "read committed",
+            "default_transaction_read_only": "off",
+        },
+    )
+    await _prepare(connection)
+    return connection
 
 
 async def _prepare(connection: asyncpg.Connection[Row]) -> None:
@@ -155,6 +209,10 @@ class Database:
                 connection.transaction(isolation="read_committed"),
             ):
                 yield Transaction(connection)
+
+    def line(self) -> Line:
+        """A connection of its own for single statements; whoever asks for it closes it."""
+        return Line(self._url)
 
     @asynccontextmanager
     async def unhurried_snapshot(self) -> AsyncIterator[Transaction]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.clock import Clock
+from tallybook.postgres.group_commit import GroupCommit
 from tallybook.postgres.pool import Database
 from tallybook.security.sealing import Sealer
 from tallybook.security.tokens import TokenSigner
@@ -21,6 +22,7 @@ class Context:
     """
 
     db: Database
+    group_commit: GroupCommit
     stripe: StripeGateway | None
     signer: TokenSigner
     sealer: Sealer

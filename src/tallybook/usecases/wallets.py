@@ -9,7 +9,6 @@ from tallybook.domain.errors import (
     BillingError,
     HoldNotFoundError,
     UserInactiveError,
-    WalletBusyError,
     WalletNotFoundError,
 )
 from tallybook.domain.identity.callers import Caller, Permission
@@ -28,17 +27,9 @@ from tallybook.domain.ledger.requests import (
 )
 from tallybook.domain.ledger.sight import may_settle, shown_to
 from tallybook.domain.money import Credits
-from tallybook.postgres import audit, ledger
+from tallybook.postgres import audited, ledger
 from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
-
-_ACTS = {
-    "grant": "credits.granted",
-    "spend": "credits.spent",
-    "hold": "hold.placed",
-    "capture": "hold.captured",
-    "release": "hold.released",
-}
 
 
 async def wallet_of_user(ctx: Context, caller: Caller, user_id: int | None) -> Wallet:
@@ -220,29 +211,13 @@ async def verify(ctx: Context) -> tuple[dict[str, int], Sequence[Fault]]:
 
 
 async def _post(ctx: Context, caller: Caller, posting: Posting) -> Answer:
-    """Post on the fast lane; when another transaction holds the wallet, once more on the patient one."""
-    answer = await _posted(ctx, caller, posting, patient=False)
-    if isinstance(answer, WalletBusyError):
-        async with ctx.db.turn(posting.wallet_id):
-            answer = await _posted(ctx, caller, posting, patient=True)
+    """Post together with whoever posts now; what needs a line in the audit log has a transaction of its own."""
+    if _is_audited(caller, posting):
+        answer = await audited.post(ctx.db, ctx.clock, caller.actor, posting)
+    else:
+        answer = await ctx.group_commit.post(posting)
     if isinstance(answer, BillingError):
         raise answer
-    return answer
-
-
-async def _posted(ctx: Context, caller: Caller, posting: Posting, *, patient: bool) -> Answer | BillingError:
-    async with ctx.db.transaction(patient=patient) as tx:
-        now = ctx.clock()
-        [answer] = await ledger.post(tx, now, [posting], wait=patient)
-        if isinstance(answer, Answer) and not answer.replayed and _is_audited(caller, posting):
-            await audit.record(
-                tx,
-                now,
-                caller.actor,
-                _ACTS[posting.op],
-                ("wallet", str(posting.wallet_id)),
-                after={"transfer": answer.transfer.wire("trf"), "amount_micro": answer.amount_micro},
-            )
     return answer
 
 

@@ -69,6 +69,7 @@ from tallybook.domain.errors.requests import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
     NotFoundError,
+    OverloadedError,
     RequestTooLargeError,
 )
 
@@ -101,6 +102,7 @@ __all__ = [
     "InvalidRequestError",
     "ModeMismatchError",
     "NotFoundError",
+    "OverloadedError",
     "PasswordUnfitError",
     "PaymentMethodUnsupportedError",
     "PermissionDeniedError",

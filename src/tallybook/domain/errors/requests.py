@@ -33,3 +33,9 @@ class NotFoundError(BillingError):
     """There is no such thing, or it is not yours to see."""
 
     code = "not_found"
+
+
+class OverloadedError(BillingError):
+    """Too many requests wait to be posted: nothing was done, try again in a moment with the same key."""
+
+    code = "overloaded"
