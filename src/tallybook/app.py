@@ -32,6 +32,7 @@ from tallybook.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tallybook.postgres.group_commit import GroupCommit
 from tallybook.postgres.pool import Database
 from tallybook.postgres.provisioning import Login, admit, provision
+from tallybook.postgres.shop import Shop
 from tallybook.security.sealing import Sealer
 from tallybook.settings import Settings, load
 from tallybook.stripe.gateway import StripeGateway
@@ -179,6 +180,7 @@ async def open_context(
             signer=signer,
             sealer=sealer,
             catalog=catalog,
+            shop=Shop(db, catalog, public_url=settings.public_url, stripe=stripe is not None),
             clock=clock,
             livemode=settings.livemode,
             webhook_secrets={path: settings.webhook_secrets(path) for path in INTAKE_PATHS},

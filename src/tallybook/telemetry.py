@@ -12,7 +12,7 @@ import structlog
 
 # What must never stand in a log, whoever put it there: keys, signing secrets, tokens.
 _SECRET = re.compile(
-    r"(?:sk|rk)_(?:live|test)_\w+|whsec_\w+|tb_(?:live|test)_\w+|eyJ[\w-]+\.[\w-]+\.[\w-]+"
+    r"(?:sk|rk)_(?:live|test)_\w+|whsec_\w+|tb_(?:live|test)_\w+|tbp_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+"
     r"|(?<=://)[^/@\s:]+:[^/@\s]+(?=@)"
 )
 

@@ -21,6 +21,7 @@ from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.checkouts import Checkout
 from tallybook.postgres.group_commit import GroupCommit
 from tallybook.postgres.pool import Database
+from tallybook.postgres.shop import Shop
 from tallybook.security.sealing import Sealer
 from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
 from tallybook.usecases import checkouts, events, signing_keys
@@ -176,6 +177,7 @@ async def open_till(database: TestDatabase, sandbox: Running) -> AsyncIterator[T
         signer=await signing_keys.ensure_signer(db, sealer, system_clock, "http://testserver"),
         sealer=sealer,
         catalog=default_catalog(),
+        shop=Shop(db, default_catalog(), public_url="http://localhost:3000", stripe=True),
         clock=system_clock,
         livemode=False,
         webhook_secrets=dict.fromkeys(("stripe", "credits", "v1"), (SECRET,)),

@@ -41,6 +41,24 @@ class CheckoutNotFoundError(CreditError):
     default_code = "checkout_not_found"
 
 
+class PayLinkInvalidError(CreditError):
+    """The payment link is not one of the service's, or was not copied whole."""
+
+    default_code = "pay_link_invalid"
+
+
+class PayLinkExpiredError(CreditError):
+    """The payment link has expired: the next refusal brings a new one."""
+
+    default_code = "pay_link_expired"
+
+
+class ResumeTokenInvalidError(CreditError):
+    """The resume token is for another request, key or caller than the one that was refused."""
+
+    default_code = "resume_token_invalid"
+
+
 class StripeNotConfiguredError(CreditError):
     """The service has no Stripe key."""
 

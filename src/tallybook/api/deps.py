@@ -97,6 +97,16 @@ def _required_key(key: OptionalIdempotencyKey) -> str:
 IdempotencyKey = Annotated[str, Depends(_required_key)]
 
 
+ResumeToken = Annotated[
+    str | None,
+    Header(
+        alias="Resume-Token",
+        max_length=200,
+        description="Goes on with a request that was refused with 402: the `resume_token` of the refusal.",
+    ),
+]
+
+
 class Body(BaseModel):
     """The base of every request body: no unknown fields, no silent conversions."""
 

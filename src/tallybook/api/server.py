@@ -79,7 +79,7 @@ def create(open_context: Opener, *, allowed_origins: Sequence[str], version: str
         CORSMiddleware,
         allow_origins=list(allowed_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Resume-Token", "X-API-Key"],
         expose_headers=["Idempotent-Replayed", "Request-Id", "Retry-After"],
     )
     app.add_middleware(RequestLog)

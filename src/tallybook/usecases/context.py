@@ -8,6 +8,7 @@ from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.clock import Clock
 from tallybook.postgres.group_commit import GroupCommit
 from tallybook.postgres.pool import Database
+from tallybook.postgres.shop import Shop
 from tallybook.security.sealing import Sealer
 from tallybook.security.tokens import TokenSigner
 from tallybook.stripe.gateway import StripeGateway
@@ -27,6 +28,7 @@ class Context:
     signer: TokenSigner
     sealer: Sealer
     catalog: Catalog
+    shop: Shop
     clock: Clock
     livemode: bool
     webhook_secrets: dict[str, tuple[str, ...]]

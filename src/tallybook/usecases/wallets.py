@@ -8,6 +8,7 @@ from datetime import datetime
 from tallybook.domain.errors import (
     BillingError,
     HoldNotFoundError,
+    InsufficientCreditsError,
     UserInactiveError,
     WalletNotFoundError,
 )
@@ -29,6 +30,7 @@ from tallybook.domain.ledger.sight import may_settle, shown_to
 from tallybook.domain.money import Credits
 from tallybook.postgres import audited, ledger
 from tallybook.postgres.pool import Transaction
+from tallybook.security import payment_help, resume_tokens
 from tallybook.usecases.context import Context
 
 
@@ -41,11 +43,7 @@ async def wallet_of_user(ctx: Context, caller: Caller, user_id: int | None) -> W
 
 
 async def wallet(ctx: Context, caller: Caller, wallet_id: int) -> Wallet:
-    """A wallet by id.
-
-    Raises:
-        WalletNotFoundError: there is none, or it is another user's.
-    """
+    """A wallet by id; ``WalletNotFoundError`` when there is none, or it is another user's."""
     async with ctx.db.snapshot() as tx:
         return await _visible(tx, caller, wallet_id, Permission.READ_CREDITS)
 
@@ -73,19 +71,18 @@ async def spend(
     user_id: int | None = None,
     wallet_id: int | None = None,
     note: Note | None = None,
+    resume: str | None = None,
 ) -> Answer:
-    """Spend credits of a user (or of a wallet) at once.
+    """Spend credits of a user (or of a wallet) at once; ``resume`` is the token of the same spend's refusal.
 
     Raises:
         InsufficientCreditsError: not enough; nothing was taken.
         IdempotencyKeyReusedError: the key was used for other terms.
+        ResumeTokenInvalidError: the token is for something else.
     """
     target = await _target(ctx, caller, Permission.CONSUME_CREDITS, wallet_id=wallet_id, user_id=user_id)
-    return await _post(
-        ctx,
-        caller,
-        recipes.spend(target, credits, app_id=caller.app_id, key=caller.scoped_key(key), note=note),
-    )
+    posting = recipes.spend(target, credits, app_id=caller.app_id, key=caller.scoped_key(key), note=note)
+    return await _post(ctx, caller, posting, resume)
 
 
 async def grant(
@@ -124,8 +121,9 @@ async def place_hold(
     on_expiry: HoldPolicy = HoldPolicy.RELEASE,
     estimate: Credits | None = None,
     note: Note | None = None,
+    resume: str | None = None,
 ) -> Answer:
-    """Set credits aside before work of unknown cost.
+    """Set credits aside before work of unknown cost; ``resume`` as for ``spend``.
 
     Raises:
         InsufficientCreditsError: not enough; nothing was set aside.
@@ -142,7 +140,7 @@ async def place_hold(
         session_user_id=caller.user_id,
         note=note,
     )
-    return await _post(ctx, caller, posting)
+    return await _post(ctx, caller, posting, resume)
 
 
 async def capture_hold(
@@ -154,8 +152,9 @@ async def capture_hold(
     key: str | None,
     final: bool = True,
     note: Note | None = None,
+    resume: str | None = None,
 ) -> Answer:
-    """Take what the work cost; if final, the rest is available again.
+    """Take what the work cost; if final, the rest is available again. ``resume`` as for ``spend``.
 
     Raises:
         HoldNotFoundError: none, or another app's or user's. HoldSettledError: nothing is left of it.
@@ -165,7 +164,7 @@ async def capture_hold(
     posting = recipes.capture(
         hold_id, credits, app_id=held.app_id, key=caller.scoped_key(key), final=final, note=note
     )
-    return await _post(ctx, caller, posting)
+    return await _post(ctx, caller, posting, resume)
 
 
 async def release_hold(
@@ -182,20 +181,12 @@ async def release_hold(
 
 
 async def hold(ctx: Context, caller: Caller, hold_id: LedgerId) -> Hold:
-    """A hold as it is now.
-
-    Raises:
-        HoldNotFoundError: none, or another app's or user's.
-    """
+    """A hold as it is now; ``HoldNotFoundError`` when there is none, or it is another app's or user's."""
     return await _own_hold(ctx, caller, hold_id, Permission.READ_CREDITS)
 
 
 async def transfer(ctx: Context, caller: Caller, transfer_id: LedgerId) -> Transfer:
-    """One transfer of a wallet that the caller may read.
-
-    Raises:
-        WalletNotFoundError: none, or another user's.
-    """
+    """One transfer of a wallet that the caller may read; ``WalletNotFoundError`` when it is none."""
     async with ctx.db.snapshot() as tx:
         await _visible(tx, caller, transfer_id.wallet_id, Permission.READ_CREDITS)
         found = await ledger.transfer(tx, transfer_id)
@@ -210,12 +201,18 @@ async def verify(ctx: Context) -> tuple[dict[str, int], Sequence[Fault]]:
         return await ledger.totals(tx), await ledger.verify(tx)
 
 
-async def _post(ctx: Context, caller: Caller, posting: Posting) -> Answer:
+async def _post(ctx: Context, caller: Caller, asked: Posting, resume: str | None = None) -> Answer:
     """Post together with whoever posts now; what needs a line in the audit log has a transaction of its own."""
+    job = resume_tokens.job_of(ctx.sealer, asked, resume)
+    posting = job.posting
     if _is_audited(caller, posting):
         answer = await audited.post(ctx.db, ctx.clock, caller.actor, posting)
     else:
         answer = await ctx.group_commit.post(posting)
+    if isinstance(answer, InsufficientCreditsError):
+        now, shortfall = ctx.clock(), Credits(answer.facts["shortfall_micro"])
+        desk = await ctx.shop.desk(now, posting.wallet_id, shortfall)
+        raise payment_help.helped(ctx.sealer, answer, now=now, caller=caller, job=job, desk=desk)
     if isinstance(answer, BillingError):
         raise answer
     return answer
@@ -234,6 +231,7 @@ async def _target(
             found = await _visible(tx, caller, wallet_id, permission)
         if not found.owner_is_active:
             raise UserInactiveError(user_id=found.owner_user_id)
+        ctx.shop.owned(wallet_id, found.owner_user_id)
         return found.wallet_id
     user_id = caller.user_for(user_id, permission)
     async with ctx.db.transaction() as tx:
@@ -244,7 +242,9 @@ async def _open_for_user(ctx: Context, tx: Transaction, user_id: int, *, must_be
     active, wallet_id = await ledger.place_of_user(tx, user_id)
     if must_be_active and not active:
         raise UserInactiveError(user_id=user_id)
-    return wallet_id or await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
+    wallet_id = wallet_id or await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
+    ctx.shop.owned(wallet_id, user_id)
+    return wallet_id
 
 
 async def _visible(tx: Transaction, caller: Caller, wallet_id: int, permission: Permission) -> Wallet:

@@ -17,6 +17,7 @@ from tallybook.api.deps import (
     Description,
     Metadata,
     OptionalIdempotencyKey,
+    ResumeToken,
     SeedCredits,
     ServiceName,
     Shape,
@@ -196,7 +197,11 @@ async def check_credits(ctx: Ctx, body: CheckBody, api_key: AppKey = None) -> Ch
 
 @router.post("/credits/consume", summary="Take credits of a user")
 async def consume_credits(
-    ctx: Ctx, body: ConsumeBody, key: OptionalIdempotencyKey, api_key: AppKey = None
+    ctx: Ctx,
+    body: ConsumeBody,
+    key: OptionalIdempotencyKey,
+    api_key: AppKey = None,
+    resume: ResumeToken = None,
 ) -> ConsumeShape:
     """Spend at once; 402 with the shortfall when there is not enough, and nothing is taken."""
     caller = await sessions.caller_in_app(
@@ -204,7 +209,7 @@ async def consume_credits(
     )
     note = Note(description=body.description, service=body.service, metadata=body.metadata)
     answer = await wallets.spend(
-        ctx, caller, credits=body.credits, key=key, user_id=caller.user_id, note=note
+        ctx, caller, credits=body.credits, key=key, user_id=caller.user_id, note=note, resume=resume
     )
     return ConsumeShape(
         new_balance=Credits(answer.available_micro).number(),

@@ -15,6 +15,7 @@ from tallybook.api.deps import (
     Description,
     Metadata,
     OptionalIdempotencyKey,
+    ResumeToken,
     SeedCredits,
     ServiceName,
     Shape,
@@ -119,11 +120,18 @@ async def add(
 
 @router.post("/{user_id}/spend", summary="Spend credits")
 async def spend(
-    ctx: Ctx, caller: CallerDep, key: OptionalIdempotencyKey, user_id: UserInPath, body: SpendBody
+    ctx: Ctx,
+    caller: CallerDep,
+    key: OptionalIdempotencyKey,
+    user_id: UserInPath,
+    body: SpendBody,
+    resume: ResumeToken = None,
 ) -> ChangeShape:
     """Spend credits at once; 402 when there are not enough."""
     note = Note(description=body.description, service=body.service, metadata=body.metadata)
-    answer = await wallets.spend(ctx, caller, credits=body.credits, key=key, user_id=user_id, note=note)
+    answer = await wallets.spend(
+        ctx, caller, credits=body.credits, key=key, user_id=user_id, note=note, resume=resume
+    )
     return _change(user_id, answer)
 
 

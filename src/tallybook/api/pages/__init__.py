@@ -1,5 +1,11 @@
-"""The plain pages: sign in, buy credits, come back from Stripe. Server-rendered, no script at all."""
+"""The plain pages: sign in, buy credits, pay what was missing, come back from Stripe. Server-rendered, no script."""
 
-from tallybook.api.pages.routes import router
+from fastapi import APIRouter
+
+from tallybook.api.pages import paying, routes
+
+router = APIRouter(include_in_schema=False)
+router.include_router(routes.router)
+router.include_router(paying.router)
 
 __all__ = ["router"]

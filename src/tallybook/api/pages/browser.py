@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from tallybook.api.deps import Ctx
 from tallybook.domain.errors import BillingError, PermissionDeniedError
 from tallybook.domain.identity.callers import Caller
+from tallybook.domain.money import Credits
 from tallybook.usecases import sessions
 from tallybook.usecases.context import Context
 
@@ -110,3 +111,9 @@ def to(url: str, browser: Browser | None = None, ctx: Context | None = None) -> 
     if browser is not None and ctx is not None and browser.renewed is not None:
         set_cookies(response, browser.renewed, secure=ctx.pages_url.startswith("https:"))
     return response
+
+
+def grouped(credits: Credits) -> str:
+    """Credits as people read them: ``5,500`` or ``0.25``."""
+    whole, dot, rest = str(credits).partition(".")
+    return f"{int(whole):,}{dot}{rest}"

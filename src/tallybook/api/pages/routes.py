@@ -14,6 +14,7 @@ from tallybook.api.pages.browser import (
     Browser,
     BrowserDep,
     clear_cookies,
+    grouped,
     page,
     same_origin,
     set_cookies,
@@ -131,8 +132,8 @@ async def success(
         browser,
         ctx,
         email=await _email(ctx, browser.caller),
-        bought=_grouped(settled.checkout.credits),
-        balance=_grouped(Credits(wallet.available_micro)),
+        bought=grouped(settled.checkout.credits),
+        balance=grouped(Credits(wallet.available_micro)),
         state=str(settled.checkout.status),
     )
 
@@ -154,13 +155,13 @@ async def _credits(
         ctx,
         status=status,
         email=await _email(ctx, caller),
-        balance=_grouped(Credits(wallet.available_micro)),
-        held=_grouped(Credits(wallet.held_micro)) if wallet.held_micro else "",
-        debt=_grouped(Credits(wallet.debt_micro)) if wallet.debt_micro else "",
+        balance=grouped(Credits(wallet.available_micro)),
+        held=grouped(Credits(wallet.held_micro)) if wallet.held_micro else "",
+        debt=grouped(Credits(wallet.debt_micro)) if wallet.debt_micro else "",
         products=[
             {
                 "name": product.name,
-                "credits": _grouped(product.credits),
+                "credits": grouped(product.credits),
                 "price": str(product.price),
                 "reference": product.lookup_key,
             }
@@ -195,13 +196,8 @@ def _line(line: Transfer) -> dict[str, Any]:
     return {
         "at": line.created_at.strftime("%Y-%m-%d %H:%M UTC"),
         "what": line.description or WHAT.get(line.kind, line.kind),
-        "credits": f"{sign}{_grouped(Credits(line.amount_micro))}",
+        "credits": f"{sign}{grouped(Credits(line.amount_micro))}",
     }
-
-
-def _grouped(credits: Credits) -> str:
-    whole, dot, rest = str(credits).partition(".")
-    return f"{int(whole):,}{dot}{rest}"
 
 
 def _own_path(path: str) -> str:

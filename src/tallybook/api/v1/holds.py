@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Response
 from pydantic import Field, StrictInt, field_validator, model_validator
 
-from tallybook.api.deps import AmountMicro, CallerDep, Ctx, IdempotencyKey, problems
+from tallybook.api.deps import AmountMicro, CallerDep, Ctx, IdempotencyKey, ResumeToken, problems
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.api.v1.shapes import HoldShape, PlacedShape, SettledShape
 from tallybook.api.v1.transfers import Noted, Placed, mark_replay
@@ -60,7 +60,12 @@ class ReleaseBody(Noted):
 
 @router.post("", status_code=201, summary="Place a hold")
 async def place_hold(
-    ctx: Ctx, caller: CallerDep, key: IdempotencyKey, body: HoldBody, response: Response
+    ctx: Ctx,
+    caller: CallerDep,
+    key: IdempotencyKey,
+    body: HoldBody,
+    response: Response,
+    resume: ResumeToken = None,
 ) -> PlacedShape:
     """Set credits aside: they are no longer available, and not yet spent."""
     answer = await wallets.place_hold(
@@ -74,6 +79,7 @@ async def place_hold(
         on_expiry=body.on_expiry,
         estimate=None if body.estimate_micro is None else Credits(body.estimate_micro),
         note=body.note(),
+        resume=resume,
     )
     mark_replay(answer, response)
     return PlacedShape.from_domain(answer)
@@ -93,6 +99,7 @@ async def capture_hold(
     hold: str,
     body: CaptureBody,
     response: Response,
+    resume: ResumeToken = None,
 ) -> SettledShape:
     """Take what the work cost, in full or in part."""
     answer = await wallets.capture_hold(
@@ -103,6 +110,7 @@ async def capture_hold(
         key=key,
         final=body.final,
         note=body.note(),
+        resume=resume,
     )
     mark_replay(answer, response)
     return SettledShape.from_domain(answer)

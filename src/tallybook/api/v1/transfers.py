@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, Self
 
 from fastapi import APIRouter, Response
@@ -15,6 +16,7 @@ from tallybook.api.deps import (
     Description,
     IdempotencyKey,
     Metadata,
+    ResumeToken,
     ServiceName,
     UserId,
     problems,
@@ -80,10 +82,15 @@ def mark_replay(answer: Answer, response: Response) -> None:
 
 @router.post("", status_code=201, summary="Spend or add credits")
 async def create_transfer(
-    ctx: Ctx, caller: CallerDep, key: IdempotencyKey, body: TransferBody, response: Response
+    ctx: Ctx,
+    caller: CallerDep,
+    key: IdempotencyKey,
+    body: TransferBody,
+    response: Response,
+    resume: ResumeToken = None,
 ) -> PostedShape:
-    """Spend (402 with the shortfall when there is not enough) or add credits."""
-    verb = wallets.spend if body.type == "spend" else wallets.grant
+    """Spend (402 with what would help when there is not enough) or add credits."""
+    verb = partial(wallets.spend, resume=resume) if body.type == "spend" else wallets.grant
     answer = await verb(
         ctx,
         caller,

@@ -20,7 +20,8 @@ _CURRENCY = re.compile(r"[a-z]{3}")
 _INTERVALS = ("day", "week", "month", "year")
 _TEXT_MAX = 500
 _CREDITS_MAX = 1_000_000
-_AMOUNT_MAX = 99_999_999
+AMOUNT_MINOR_MAX = 99_999_999
+"""The most that Stripe charges at once, in minor units: https://docs.stripe.com/currencies#minimum-and-maximum."""
 
 
 class Family(StrEnum):
@@ -182,7 +183,7 @@ def _product(
         name=_text(at, line, "name"),
         description=_text(at, line, "description"),
         credits=Credits.whole(_integer(at, line, "credits", most=_CREDITS_MAX)),
-        price=Money(_integer(at, line, "amount_minor", most=_AMOUNT_MAX), money_in),
+        price=Money(_integer(at, line, "amount_minor", most=AMOUNT_MINOR_MAX), money_in),
         interval=interval,
         aliases=_aliases(at, line),
         badge=_text(at, line, "badge") if "badge" in line else None,

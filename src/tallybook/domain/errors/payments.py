@@ -41,6 +41,24 @@ class CheckoutNotFoundError(BillingError):
     code = "checkout_not_found"
 
 
+class PayLinkInvalidError(BillingError):
+    """This payment link is not one of ours, or it was not copied whole: ask the app for a new one."""
+
+    code = "pay_link_invalid"
+
+
+class PayLinkExpiredError(BillingError):
+    """This payment link has expired: let the app try again, and it gets a new one."""
+
+    code = "pay_link_expired"
+
+
+class ResumeTokenInvalidError(BillingError):
+    """The resume token is for another request: repeat the refused one unchanged, with its own key and caller."""
+
+    code = "resume_token_invalid"
+
+
 class StripeNotConfiguredError(BillingError):
     """Stripe is not configured: set STRIPE_SECRET_KEY (tallybook doctor explains)."""
 
