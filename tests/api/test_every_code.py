@@ -92,6 +92,8 @@ ELSEWHERE = {
     "webhook_secret_missing": "api/test_bad_webhooks.py::test_without_a_secret_nothing_is_believed_and_nothing_stored",
     "webhook_signature_invalid": "api/test_bad_webhooks.py::test_a_signature_that_proves_nothing_is_400",
     "webhook_payload_invalid": "api/test_bad_webhooks.py::test_a_signed_body_that_is_no_event_is_400",
+    "pay_link_invalid": "api/test_payment_required.py::test_forged_and_changed_links_are_a_clear_page_with_a_code",
+    "resume_token_invalid": "api/test_payment_required.py::test_a_resume_token_in_the_header_lets_the_work_be_done_once",
     "database_unavailable": "api/test_headers.py::test_a_database_that_is_away_is_503_and_says_when_to_come_back",
 }
 # Provoked below HTTP, where the trouble can be made: at the use case, with Stripe or the database in that state.
@@ -100,6 +102,7 @@ BELOW = {
     "wallet_busy": "faults/test_open_transaction.py",
     "fulfilment_busy": "payments/test_fulfilment.py",
     "catalog_not_pushed": "payments/test_opening.py",
+    "pay_link_expired": "payments/test_pay_links.py",
     "stripe_account_mismatch": "payments/test_opening.py",
     "stripe_not_configured": "payments/test_opening.py",
     "stripe_unavailable": "payments/test_stripe_failures.py",
