@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from credit_sdk.errors.alerts import AlertLimitError, AlertNotFoundError
 from credit_sdk.errors.base import (
     CreditError,
     HoldUnsettledError,
@@ -106,6 +107,8 @@ __all__ = [
     "BY_CODE",
     "OWN_CODES",
     "AdminRequiredError",
+    "AlertLimitError",
+    "AlertNotFoundError",
     "AmountOutOfRangeError",
     "ApiKeyExpiredError",
     "ApiKeyInvalidError",

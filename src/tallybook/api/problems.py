@@ -42,6 +42,8 @@ STATUS: dict[str, int] = {
     "hold_not_found": 404,
     "hold_settled": 409,
     "capture_exceeds_hold": 409,
+    "alert_not_found": 404,
+    "alert_limit": 409,
     "catalog_invalid": 500,
     "price_not_found": 404,
     "mode_mismatch": 422,

@@ -1,1 +1,1 @@
-"""Works on what others left to do later: stored Stripe events."""
+"""Works on what others left to do later: stored Stripe events, and spend alerts."""

@@ -13,6 +13,7 @@ from tallybook.domain.errors import BillingError
 from tallybook.domain.payments.inbox import ClaimedEvent
 from tallybook.usecases import events, housekeeping
 from tallybook.usecases.context import Context
+from tallybook.worker.alerts import watch_alerts
 from tallybook.worker.handlers import handle
 
 _log = structlog.get_logger("tallybook.worker")
@@ -31,7 +32,11 @@ async def run_worker(
         return
     wake = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        helpers = [group.create_task(_listen(ctx, stop, wake)), group.create_task(_keep_house(ctx, stop))]
+        helpers = [
+            group.create_task(_listen(ctx, stop, wake)),
+            group.create_task(_keep_house(ctx, stop)),
+            group.create_task(watch_alerts(ctx, stop)),
+        ]
         workers = [group.create_task(_lane(ctx, stop, wake, poll_seconds)) for _ in range(lanes)]
         await stop.wait()
         wake.set()

@@ -7,6 +7,7 @@ assertion, never one of these.
 
 from __future__ import annotations
 
+from tallybook.domain.errors.alerts import AlertLimitError, AlertNotFoundError
 from tallybook.domain.errors.base import BillingError, all_codes
 from tallybook.domain.errors.identity import (
     AdminRequiredError,
@@ -78,6 +79,8 @@ from tallybook.domain.errors.requests import (
 
 __all__ = [
     "AdminRequiredError",
+    "AlertLimitError",
+    "AlertNotFoundError",
     "AmountOutOfRangeError",
     "ApiKeyExpiredError",
     "ApiKeyInvalidError",
