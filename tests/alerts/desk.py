@@ -131,7 +131,7 @@ class Desk:
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """Ask as the superuser."""
         with psycopg.connect(self.database.superuser_url, row_factory=dict_row) as connection:
-            return list(connection.execute(query, values))  # type: ignore[arg-type]
+            return list(connection.execute(query, values))
 
     def announced(self, wallet: int | None = None, alert: Alert | None = None) -> list[dict[str, Any]]:
         """What was announced, in order."""

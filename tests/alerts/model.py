@@ -1,4 +1,4 @@
-"""What is announced, as a pure function of the history: one transfer after another, no passes, no buckets, no state kept.
+"""What is announced, as a pure function of the history: one transfer after another, no passes, no state kept.
 
 It knows nothing of how the service evaluates. Times are seconds since 1970, amounts micro-credits.
 """

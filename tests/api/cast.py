@@ -50,6 +50,7 @@ class Person:
     checkout: str
     stripe_session: str
     organisation: str
+    alert: str
 
 
 @dataclass(slots=True)
@@ -118,6 +119,12 @@ class Cast:
     def place_hold(self, caller: str, micro: int = MICRO) -> str:
         """A fresh hold on the caller's own wallet."""
         answer = self.ask(caller, "POST", "/v1/holds", {"amount_micro": micro})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def set_alert(self, caller: str) -> str:
+        """A fresh alert on the caller's own wallet."""
+        answer = self.ask(caller, "POST", "/v1/alerts", {"kind": "low_balance", "amount_micro": 7})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
@@ -240,6 +247,7 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
         checkout=opened.json()["id"],
         stripe_session=opened.json()["stripe_session_id"],
         organisation=founded.json()["id"],
+        alert=cast.set_alert(name),
     )
 
 

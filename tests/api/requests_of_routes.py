@@ -18,7 +18,11 @@ IN_BODY = {"session_token": "{token}", "app_id": "{entered}"}
 SIGN_IN = {"email": SPARE_EMAIL, "password": SPARE_PASSWORD}
 
 # Where the path itself does not say it all: the query.
-QUERIES = {"GET /v1/wallets": "?user_id={user_id}"}
+QUERIES = {
+    "GET /v1/wallets": "?user_id={user_id}",
+    "GET /v1/alerts": "?wallet={wallet}",
+    "GET /v1/announcements": "?wallet={wallet}",
+}
 # A body of nothing but "{name}" is replaced by the thing itself; a route without a row here has no body.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/users": {"email": "{fresh}@example.com", "password": OTHER_PASSWORD},
@@ -37,6 +41,9 @@ BODIES: dict[str, dict[str, Any]] = {
     # In part and not final, so that one hold serves everyone.
     "POST /v1/holds/{hold}/capture": {"amount_micro": 1, "final": False},
     "POST /v1/holds/{hold}/release": {},
+    "POST /v1/alerts": {"kind": "low_balance", "wallet": "{wallet}", "amount_micro": 5},
+    # Always the same terms, so that nothing begins anew.
+    "PATCH /v1/alerts/{alert}": {"amount_micro": 7},
     "POST /v1/checkouts": {"price": "package_starter", **BUYING},
     "POST /api/cross-app/auth": {"app_id": "{entered}", **SIGN_IN},
     "POST /api/cross-app/refresh": {"refresh_token": "none"},
@@ -63,6 +70,10 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
         "transfer": person.transfer,
         # Released for good, so a hold of its own each time.
         "hold": cast.place_hold(whose) if path.endswith("/release") else person.hold,
+        # Ended for good, so an alert of its own for those who may.
+        "alert": cast.set_alert(whose)
+        if label.startswith("DELETE /v1/alerts") and caller in {whose, "admin"}
+        else person.alert,
         "checkout": person.checkout,
         "session_id": person.stripe_session,
         "organisation": person.organisation,

@@ -75,6 +75,7 @@ def _real(cast: Cast) -> dict[str, Any]:
         "checkout": ada.checkout,
         "session_id": ada.stripe_session,
         "organisation": ada.organisation,
+        "alert": ada.alert,
         "user_id": cast.spare_user_id,
         "app_id": cast.apps["bare app"],
         "api_key_id": cast.spare_key_id,

@@ -71,6 +71,7 @@ HERE: dict[str, tuple[str, str, str, Any]] = {
         "/v1/checkouts",
         {"price": "package_starter", "success_url": "javascript:alert(1)", "cancel_url": "https://a.example"},
     ),
+    "alert_not_found": ("bob", "GET", "/v1/alerts/{alert}", None),
     "checkout_not_found": ("bob", "GET", "/v1/checkouts/{checkout}", None),
 }
 ELSEWHERE = {
@@ -87,6 +88,7 @@ ELSEWHERE = {
     "token_revoked": "api/test_credentials.py::test_a_token_that_does_not_count_is_401_with_its_code",
     "token_foreign_app": "api/test_credentials.py::test_a_token_of_another_app_is_foreign",
     "refresh_token_reused": "api/test_credentials.py::test_a_refresh_token_serves_once_and_its_reuse_ends_the_session",
+    "alert_limit": "api/test_alerts.py::test_a_wallet_has_at_most_twenty_alerts_of_an_app",
     "hold_settled": "api/test_many_at_once.py::test_a_hold_is_settled_once_by_captures_and_releases_at_once",
     "balance_limit": "api/test_every_code.py::test_a_wallet_that_would_hold_too_much_is_refused",
     "webhook_secret_missing": "api/test_bad_webhooks.py::test_without_a_secret_nothing_is_believed_and_nothing_stored",
@@ -131,7 +133,9 @@ def test_the_test_that_is_named_exists_and_speaks_of_the_code(code: str) -> None
 def test_a_request_provokes_the_code(cast: Cast, code: str) -> None:
     caller, method, path, body = HERE[code]
     ada = cast.people["ada"]
-    filled = path.format(user_id=ada.user_id, wallet=ada.wallet, hold=ada.hold, checkout=ada.checkout)
+    filled = path.format(
+        user_id=ada.user_id, wallet=ada.wallet, hold=ada.hold, checkout=ada.checkout, alert=ada.alert
+    )
     if code == "idempotency_key_reused":
         first = cast.ask(caller, method, filled, body | {"amount_micro": 4}, Idempotency_Key="used twice")
         assert first.status_code == 201

@@ -52,7 +52,7 @@ def tallybook(database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path) -
 def test_help_names_every_command(tallybook: CommandLine) -> None:
     said = tallybook.run("--help")
 
-    for command in "serve worker migrate demo doctor users apps credits catalog ledger events".split():
+    for command in "serve worker migrate demo doctor users apps credits catalog ledger events alerts".split():
         assert command in said
 
 

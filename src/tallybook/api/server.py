@@ -20,6 +20,7 @@ from tallybook.api.limits import BodyLimit
 from tallybook.api.problems import native
 from tallybook.api.requests import RequestLog
 from tallybook.api.v1 import (
+    alerts,
     apps,
     checkouts,
     holds,
@@ -44,6 +45,8 @@ NATIVE = (
     holds.router,
     products.router,
     checkouts.router,
+    alerts.router,
+    alerts.announcements_router,
 )
 FAMILIES = (
     cross_app.router,

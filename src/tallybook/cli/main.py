@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from tallybook.cli import apps, catalog, credits, demo, doctor, events, ledger, organisations, users
+from tallybook.cli import alerts, apps, catalog, credits, demo, doctor, events, ledger, organisations, users
 from tallybook.cli.output import console
 from tallybook.cli.roof import Roof, refuse, roof_of, run
 from tallybook.domain.errors import BillingError
@@ -33,6 +33,7 @@ for name, noun in (
     ("catalog", catalog),
     ("ledger", ledger),
     ("events", events),
+    ("alerts", alerts),
 ):
     app.add_typer(noun.app, name=name)
 app.command("doctor")(doctor.doctor)

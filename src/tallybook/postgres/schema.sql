@@ -21,6 +21,21 @@ CREATE TYPE tallybook.account AS ENUM (
 
 COMMENT ON TYPE tallybook.account IS 'The three accounts of a wallet (available and held: what we owe the customer; debt: what they owe us), then the house accounts.';
 
+CREATE TYPE tallybook.alert_range AS (
+	wallet_id bigint,
+	low_version bigint,
+	counted_version bigint,
+	high_version bigint,
+	counts boolean,
+	is_cut boolean
+);
+
+CREATE TYPE tallybook.alert_slot AS (
+	span text,
+	slot bigint,
+	spent_micro bigint
+);
+
 CREATE TYPE tallybook.lot_part AS (
 	lot_version bigint,
 	amount_micro bigint,
@@ -203,6 +218,232 @@ $$;
 
 COMMENT ON FUNCTION apps.may(p_permission text) IS 'Whether the app of this connection holds a permission.';
 
+CREATE FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[], p_transfers integer) RETURNS tallybook.alert_range[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+    WITH starts AS (
+        SELECT w.wallet_id, w.version, e.counts,
+            w.wallet_id = ANY (p_behind) AS is_behind,
+            coalesce(e.evaluated_version, s.low, w.version) AS counted,
+            least(e.evaluated_version, s.low, w.version) AS low
+        FROM wallets AS w
+        INNER JOIN alert_watches AS e ON e.wallet_id = w.wallet_id
+        LEFT JOIN LATERAL (
+            SELECT min(x.observed_version) FILTER (WHERE a.kind = 'low_balance') AS low
+            FROM alert_states AS x
+            INNER JOIN alerts AS a ON a.alert_id = x.alert_id AND a.ended_at IS NULL
+            WHERE x.wallet_id = w.wallet_id
+        ) AS s ON true
+        WHERE w.wallet_id = ANY (p_wallets)
+    ), budgeted AS (
+        SELECT x.*, least(x.version, x.low + p_transfers) AS high, sum(least(x.version - x.low, p_transfers))
+            OVER (PARTITION BY x.is_behind ORDER BY x.wallet_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS spoken_for
+        FROM starts AS x
+    )
+    SELECT array_agg(ROW (
+        b.wallet_id, b.low, b.counted, CASE WHEN b.high = b.version THEN b.high ELSE coalesce((
+            SELECT t.version - 1 FROM transfers AS t
+            WHERE t.wallet_id = b.wallet_id AND t.version BETWEEN b.low + 2 AND b.high + 1 AND t.part_of IS NULL
+            ORDER BY t.version DESC LIMIT 1
+        ), b.high) END, b.counts, b.high < b.version
+    )::alert_range ORDER BY b.wallet_id)
+    FROM budgeted AS b
+    WHERE coalesce(b.spoken_for, 0) < p_transfers
+$$;
+
+COMMENT ON FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[], p_transfers integer) IS 'Which transfers of which wallets one pass reads: never much more than it may, and always some.';
+
+CREATE FUNCTION tallybook.alert_slot_v1(p_span text, p_at timestamp with time zone) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE p_span
+        WHEN 'hour' THEN floor(extract(EPOCH FROM p_at) / 60)::bigint
+        WHEN 'day' THEN floor(extract(EPOCH FROM p_at) / 1440)::bigint
+        ELSE (extract(YEAR FROM p_at AT TIME ZONE 'UTC') * 12 + extract(MONTH FROM p_at AT TIME ZONE 'UTC'))::bigint
+    END
+$$;
+
+COMMENT ON FUNCTION tallybook.alert_slot_v1(p_span text, p_at timestamp with time zone) IS 'Which slot of a span a time falls in: a minute of the hour, 24 minutes of the day, a month (all UTC).';
+
+CREATE FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[]) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+    WITH watched AS MATERIALIZED (
+        SELECT r.wallet_id, s.observed_version, s.is_fired, s.period, s.fired_percent, a.alert_id, a.revision, a.began_at,
+            a.app_id, a.kind, a.amount_micro, a.margin_micro, a.span, a.rearm_percent, a.percents
+        FROM unnest(p_ranges) AS r
+        INNER JOIN alert_states AS s ON s.wallet_id = r.wallet_id
+        INNER JOIN alerts AS a ON a.alert_id = s.alert_id AND a.revision = s.revision AND a.ended_at IS NULL
+    ),
+    -- The transfers, each with what it spent and whether its request ended with it: legs within one are no balance.
+    lines AS MATERIALIZED (
+        SELECT x.* FROM (
+            SELECT r.wallet_id, r.counts, t.version, t.available_after, t.created_at,
+                t.version > r.counted_version AS is_counted,
+                CASE WHEN t.credit = 'usage' THEN t.amount_micro WHEN t.debit = 'usage' THEN -t.amount_micro ELSE 0 END AS spent,
+                lead(t.part_of) OVER (PARTITION BY t.wallet_id ORDER BY t.version) IS NULL AS is_settled,
+                t.version > r.high_version AS is_beyond
+            FROM unnest(p_ranges) AS r
+            INNER JOIN transfers AS t
+                ON t.wallet_id = r.wallet_id AND t.version > r.low_version AND t.version <= r.high_version + 1
+        ) AS x
+        WHERE NOT x.is_beyond
+        UNION ALL
+        SELECT r.wallet_id, false, 0, 0, w.created_at, false, 0, true, false
+        FROM unnest(p_ranges) AS r INNER JOIN wallets AS w ON w.wallet_id = r.wallet_id
+        WHERE r.low_version < 0
+    ),
+    stored AS (
+        SELECT r.wallet_id, k.span, k.slot, k.spent_micro
+        FROM unnest(p_ranges) AS r
+        INNER JOIN alert_watches AS e ON e.wallet_id = r.wallet_id
+        CROSS JOIN unnest(e.slots) AS k
+        WHERE r.counts
+    ),
+    points AS (
+        SELECT c.wallet_id, c.span, c.slot, 0 AS version, c.spent_micro AS spent, true AS is_settled, NULL AS created_at
+        FROM stored AS c
+        UNION ALL
+        SELECT l.wallet_id, s.span, alert_slot_v1(s.span, l.created_at), l.version, l.spent, l.is_settled, l.created_at
+        FROM lines AS l
+        CROSS JOIN (VALUES ('hour'), ('day'), ('month')) AS s (span)
+        WHERE l.counts AND l.is_counted
+    ),
+    running AS (
+        SELECT p.*,
+            CASE p.span WHEN 'day' THEN p.slot / 60 ELSE p.slot END AS period,
+            sum(p.spent) OVER (PARTITION BY p.wallet_id, p.span ORDER BY p.slot, p.version) AS total,
+            coalesce(sum(p.spent) OVER (
+                PARTITION BY p.wallet_id, p.span ORDER BY p.slot RANGE BETWEEN UNBOUNDED PRECEDING AND 60 PRECEDING
+            ), 0) AS gone,
+            sum(p.spent) OVER (
+                PARTITION BY p.wallet_id, p.span, CASE p.span WHEN 'day' THEN p.slot / 60 ELSE p.slot END
+                ORDER BY p.slot, p.version
+            ) AS in_period
+        FROM points AS p
+        WHERE (p.wallet_id, p.span) IN (SELECT w.wallet_id, w.span FROM watched AS w)
+    ),
+    -- Before a request, as time alone has left it, and after it.
+    seen AS (
+        SELECT n.*, n.total - n.gone AS rate,
+            coalesce(lag(n.total) OVER (PARTITION BY n.wallet_id, n.span ORDER BY n.slot, n.version), 0) - n.gone AS rate_before
+        FROM running AS n
+        WHERE n.is_settled
+    ),
+    -- Each moment that arms or fires; what lies between the two limits does neither.
+    moments AS (
+        SELECT w.wallet_id, w.alert_id, l.version, 1 AS step, l.available_after < w.amount_micro AS fires,
+            l.available_after AS figure, l.created_at
+        FROM watched AS w
+        INNER JOIN lines AS l
+            ON l.wallet_id = w.wallet_id AND l.version > w.observed_version AND l.is_settled
+        WHERE w.kind = 'low_balance'
+            AND (l.available_after < w.amount_micro OR l.available_after >= w.amount_micro + w.margin_micro)
+        UNION ALL
+        SELECT w.wallet_id, w.alert_id, n.version, m.step, m.fires, n.rate, n.created_at
+        FROM watched AS w
+        INNER JOIN seen AS n
+            ON n.wallet_id = w.wallet_id AND n.span = w.span AND n.version > w.observed_version
+        CROSS JOIN LATERAL (
+            VALUES (0, false, n.rate_before * 100 <= w.amount_micro * w.rearm_percent), (1, true, n.rate > w.amount_micro)
+        ) AS m (step, fires, is_so)
+        WHERE w.kind = 'burn_rate' AND m.is_so
+    ),
+    turns AS (
+        SELECT m.*, lag(m.fires) OVER (PARTITION BY m.wallet_id, m.alert_id ORDER BY m.version, m.step) AS had_fired,
+            row_number() OVER (PARTITION BY m.wallet_id, m.alert_id ORDER BY m.version DESC, m.step DESC) AS from_the_end
+        FROM moments AS m
+    ),
+    levels AS (
+        SELECT DISTINCT ON (w.wallet_id, w.alert_id, n.period, p.percent)
+            w.wallet_id, w.alert_id, n.version, n.in_period AS figure, n.created_at, n.period, p.percent
+        FROM watched AS w
+        INNER JOIN seen AS n
+            ON n.wallet_id = w.wallet_id AND n.span = w.span AND n.version > w.observed_version
+        CROSS JOIN unnest(w.percents) AS p (percent)
+        WHERE w.kind = 'spend_threshold' AND n.in_period * 100 >= w.amount_micro::numeric * p.percent
+            AND (n.period, p.percent) > (coalesce(w.period, -1), w.fired_percent)
+        ORDER BY w.wallet_id, w.alert_id, n.period, p.percent, n.version
+    ),
+    crossings AS (
+        SELECT t.wallet_id, t.alert_id, t.version, t.figure, t.created_at, NULL::bigint AS period, NULL::smallint AS percent
+        FROM turns AS t
+        INNER JOIN watched AS w ON w.wallet_id = t.wallet_id AND w.alert_id = t.alert_id
+        WHERE t.fires AND NOT coalesce(t.had_fired, w.is_fired)
+        UNION ALL
+        SELECT v.wallet_id, v.alert_id, v.version, v.figure, v.created_at, v.period, v.percent
+        FROM levels AS v
+    ),
+    announced AS (
+        INSERT INTO announcements (kind, wallet_id, app_id, key, facts, happened_at, created_at)
+        SELECT 'alert.' || w.kind, c.wallet_id, w.app_id,
+            concat_ws(':', 'alert', c.alert_id, w.revision, c.wallet_id, coalesce(c.period, c.version), c.percent),
+            jsonb_strip_nulls(jsonb_build_object(
+                'alert', 'alr_' || c.alert_id,
+                'transfer', CASE WHEN c.version > 0 THEN 'trf_' || c.wallet_id || '_' || c.version END,
+                'amount_micro', w.amount_micro,
+                CASE w.kind WHEN 'low_balance' THEN 'available_micro' ELSE 'spent_micro' END, c.figure,
+                'span', w.span,
+                'percent', c.percent,
+                'period', CASE WHEN c.percent IS NOT NULL THEN to_char(
+                    c.created_at AT TIME ZONE 'UTC', CASE w.span WHEN 'day' THEN 'YYYY-MM-DD' ELSE 'YYYY-MM' END
+                ) END
+            )), greatest(c.created_at, w.began_at), p_now
+        FROM crossings AS c
+        INNER JOIN watched AS w ON w.wallet_id = c.wallet_id AND w.alert_id = c.alert_id
+        ORDER BY c.created_at, c.wallet_id, c.version, c.alert_id, c.percent
+        ON CONFLICT (key) DO NOTHING
+        RETURNING announcement_id
+    ),
+    stands AS (
+        UPDATE alert_states SET
+            observed_version = greatest(alert_states.observed_version, x.high_version),
+            is_fired = coalesce(x.fires, alert_states.is_fired),
+            period = coalesce(x.period, alert_states.period),
+            fired_percent = coalesce(x.percent, alert_states.fired_percent)
+        FROM (
+            SELECT w.wallet_id, w.alert_id, r.high_version, t.fires, v.period, v.percent
+            FROM watched AS w
+            INNER JOIN unnest(p_ranges) AS r ON r.wallet_id = w.wallet_id
+            LEFT JOIN turns AS t
+                ON t.wallet_id = w.wallet_id AND t.alert_id = w.alert_id AND t.from_the_end = 1
+            LEFT JOIN (
+                SELECT DISTINCT ON (y.wallet_id, y.alert_id) y.wallet_id, y.alert_id, y.period, y.percent
+                FROM levels AS y
+                ORDER BY y.wallet_id, y.alert_id, y.period DESC, y.percent DESC
+            ) AS v ON v.wallet_id = w.wallet_id AND v.alert_id = w.alert_id
+        ) AS x
+        WHERE alert_states.wallet_id = x.wallet_id AND alert_states.alert_id = x.alert_id
+    ),
+    -- Slots that no window reaches any more are forgotten: a wallet's times never run backwards.
+    kept AS (
+        SELECT k.wallet_id, array_agg(ROW (k.span, k.slot, k.spent)::alert_slot ORDER BY k.span, k.slot)
+            FILTER (WHERE k.spent <> 0 AND k.slot > k.newest - CASE k.span WHEN 'month' THEN 1 ELSE 60 END) AS slots
+        FROM (
+            SELECT p.wallet_id, p.span, p.slot, sum(p.spent)::bigint AS spent,
+                max(p.slot) OVER (PARTITION BY p.wallet_id, p.span) AS newest
+            FROM points AS p
+            GROUP BY p.wallet_id, p.span, p.slot
+        ) AS k
+        GROUP BY k.wallet_id
+    ),
+    looked AS (
+        UPDATE alert_watches SET
+            evaluated_version = greatest(r.counted_version, r.high_version),
+            slots = coalesce(k.slots, '{}'),
+            behind_at = CASE WHEN r.is_cut THEN p_now END
+        FROM unnest(p_ranges) AS r LEFT JOIN kept AS k ON k.wallet_id = r.wallet_id
+        WHERE alert_watches.wallet_id = r.wallet_id
+    )
+    SELECT count(*) FROM announced
+$$;
+
+COMMENT ON FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[]) IS 'Look at some transfers, announce what crossed a limit, and remember what was seen.';
+
 CREATE FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) RETURNS SETOF tallybook.posting_answer
     LANGUAGE sql STABLE
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -261,6 +502,49 @@ CREATE FUNCTION tallybook.answers_v2(p_decisions tallybook.posting_decision[]) R
     ) AS legs ON f.version IS NOT NULL
     LEFT JOIN transfers AS tail ON tail.wallet_id = d.wallet_id AND tail.version = legs.last_version
 $$;
+
+CREATE FUNCTION tallybook.begin_alerts_v1(p_wallets bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    -- A default begins by time. The owner's own low balance also looks at the balance that it finds.
+    INSERT INTO alert_states (wallet_id, alert_id, revision, observed_version)
+    SELECT w.wallet_id, a.alert_id, a.revision, CASE
+        WHEN a.kind = 'low_balance' THEN b.version - (a.wallet_id IS NOT NULL)::integer
+        WHEN e.counts THEN greatest(b.version, e.evaluated_version)
+        ELSE b.version
+    END
+    FROM wallets AS w
+    INNER JOIN alert_watches AS e ON e.wallet_id = w.wallet_id
+    INNER JOIN alerts AS a ON a.ended_at IS NULL AND (a.wallet_id = w.wallet_id OR a.wallet_id IS NULL)
+    LEFT JOIN alert_states AS s
+        ON s.wallet_id = w.wallet_id AND s.alert_id = a.alert_id AND s.revision = a.revision
+    CROSS JOIN LATERAL (
+        SELECT coalesce(a.begin_version, version_at_v1(w.wallet_id, w.version, a.began_at)) AS version
+    ) AS b
+    WHERE w.wallet_id = ANY (p_wallets) AND s.alert_id IS NULL
+    ON CONFLICT (wallet_id, alert_id) DO UPDATE SET (revision, observed_version, is_fired, period, fired_percent)
+    = ROW (excluded.revision, excluded.observed_version, false, NULL, 0);
+
+    -- The first alert that asks for spending has it counted from as far back as any span reaches.
+    UPDATE alert_watches SET counts = true, slots = '{}', evaluated_version = x.version
+    FROM (
+        SELECT w.wallet_id, version_at_v1(
+            w.wallet_id, w.version, min(least(
+                date_trunc('month', a.began_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC', a.began_at - interval '24 hours'
+            )) - interval '1 microsecond'
+        ) AS version
+        FROM wallets AS w
+        INNER JOIN alert_states AS s ON s.wallet_id = w.wallet_id
+        INNER JOIN alerts AS a ON a.alert_id = s.alert_id AND a.ended_at IS NULL AND a.kind <> 'low_balance'
+        WHERE w.wallet_id = ANY (p_wallets)
+        GROUP BY w.wallet_id, w.version
+    ) AS x
+    WHERE alert_watches.wallet_id = x.wallet_id AND NOT alert_watches.counts;
+END $$;
+
+COMMENT ON FUNCTION tallybook.begin_alerts_v1(p_wallets bigint[]) IS 'Begin the alerts that have not begun, or have changed, for wallets that are watched.';
 
 CREATE FUNCTION tallybook.budget_passed_v1(p_wallet_id bigint, p_budgets bigint[], p_amount_micro bigint, p_at timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -706,6 +990,89 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION tallybook.decide_v2(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, p_budgets bigint[], OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) IS 'Which legs a request makes of a wallet in a given state, or why it is refused; changes nothing.';
+
+CREATE FUNCTION tallybook.evaluate_alerts_v1(p_now timestamp with time zone, p_wallets integer, p_transfers integer) RETURNS TABLE(verdict text, announced bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+    v_after   bigint;
+    v_since   timestamptz;
+    v_page    bigint[];
+    v_changed bigint[];
+    v_behind  bigint[];
+    v_wallets bigint[];
+    v_ranges  alert_range[];
+    v_next    bigint;
+BEGIN
+    -- 1. One at a time, in the whole installation.
+    SELECT alert_walk.after_wallet_id INTO v_after FROM alert_walk FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'busy', 0::bigint;
+        RETURN;
+    END IF;
+
+    -- 2. The next wallets of the round; all wallets if there is a default, else those with alerts of their own.
+    SELECT min(alerts.began_at) INTO v_since FROM alerts WHERE alerts.wallet_id IS NULL AND alerts.ended_at IS NULL;
+    IF v_since IS NOT NULL THEN
+        SELECT array_agg(w.wallet_id ORDER BY w.wallet_id), array_agg(w.wallet_id) FILTER (WHERE CASE
+            WHEN e.wallet_id IS NULL THEN w.updated_at > v_since ELSE w.version > e.evaluated_version END)
+        INTO v_page, v_changed
+        FROM (
+            SELECT wallets.wallet_id, wallets.version, wallets.updated_at FROM wallets
+            WHERE wallets.wallet_id > v_after ORDER BY wallets.wallet_id LIMIT p_wallets
+        ) AS w
+        LEFT JOIN alert_watches AS e ON e.wallet_id = w.wallet_id;
+    ELSE
+        -- Of a default that ended, and of alerts that ended, nothing is left to watch. Who sets an alert right now has
+        -- written behind_at: that row stays, though we do not see the alert yet.
+        DELETE FROM alert_watches WHERE alert_watches.behind_at IS NULL AND alert_watches.wallet_id IN (
+            SELECT e.wallet_id FROM alert_watches AS e
+            WHERE e.wallet_id > v_after ORDER BY e.wallet_id LIMIT p_wallets
+        ) AND NOT EXISTS (
+            SELECT 1 FROM alerts WHERE alerts.wallet_id = alert_watches.wallet_id AND alerts.ended_at IS NULL
+        );
+        SELECT array_agg(e.wallet_id ORDER BY e.wallet_id), array_agg(e.wallet_id) FILTER (WHERE w.version > e.evaluated_version)
+        INTO v_page, v_changed
+        FROM (
+            SELECT alert_watches.wallet_id, alert_watches.evaluated_version FROM alert_watches
+            WHERE alert_watches.wallet_id > v_after ORDER BY alert_watches.wallet_id LIMIT p_wallets
+        ) AS e
+        INNER JOIN wallets AS w ON w.wallet_id = e.wallet_id;
+    END IF;
+    SELECT array_agg(b.wallet_id) INTO v_behind FROM (
+        SELECT alert_watches.wallet_id FROM alert_watches
+        WHERE alert_watches.behind_at IS NOT NULL ORDER BY alert_watches.behind_at LIMIT p_wallets
+    ) AS b;
+
+    -- 3. Look at those that changed. Somebody may just be setting an alert on one: then it is for the next pass.
+    INSERT INTO alert_watches (wallet_id) SELECT c.wallet_id FROM unnest(v_changed) AS c (wallet_id)
+    ON CONFLICT DO NOTHING;
+    SELECT array_agg(l.wallet_id) INTO v_wallets FROM (
+        SELECT alert_watches.wallet_id FROM alert_watches
+        WHERE alert_watches.wallet_id = ANY (v_changed || v_behind) FOR UPDATE SKIP LOCKED
+    ) AS l;
+    PERFORM begin_alerts_v1(v_wallets);
+    v_ranges := alert_ranges_v1(v_wallets, coalesce(v_behind, '{}'), p_transfers);
+    announced := announce_alerts_v1(p_now, v_ranges);
+    IF announced > 0 THEN
+        PERFORM pg_notify('tallybook_announcements', '');
+    END IF;
+
+    -- 4. Go on behind the last wallet that there was room for.
+    SELECT min(c.wallet_id) - 1 INTO v_next FROM unnest(v_changed) AS c (wallet_id)
+    WHERE c.wallet_id <> ALL (coalesce(v_behind, '{}')) AND c.wallet_id NOT IN (SELECT r.wallet_id FROM unnest(v_ranges) AS r);
+    v_next := coalesce(v_next, CASE WHEN cardinality(v_page) = p_wallets THEN v_page[p_wallets] END, 0);
+    UPDATE alert_walk SET after_wallet_id = v_next WHERE alert_walk.after_wallet_id <> v_next;
+    verdict := CASE
+        WHEN EXISTS (SELECT 1 FROM alert_watches WHERE alert_watches.behind_at IS NOT NULL) THEN 'behind'
+        WHEN v_next > 0 THEN 'more' ELSE 'round'
+    END;
+    RETURN NEXT;
+END $$;
+
+COMMENT ON FUNCTION tallybook.evaluate_alerts_v1(p_now timestamp with time zone, p_wallets integer, p_transfers integer) IS 'One pass of the spend alerts; says whether the round goes on (more, behind), has ended (round), or is another''s (busy).';
 
 CREATE FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1786,6 +2153,32 @@ $$;
 
 COMMENT ON FUNCTION tallybook.verify_v2() IS 'Every broken promise of the ledger, first wallet and first transfer first; no row means the books tie.';
 
+CREATE FUNCTION tallybook.version_at_v1(p_wallet_id bigint, p_version bigint, p_at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_low  bigint := 0;
+    v_high bigint := p_version;
+    v_mid  bigint;
+BEGIN
+    -- Times of a wallet never run backwards, so halving finds it without an index on time.
+    WHILE v_low < v_high LOOP
+        v_mid := (v_low + v_high + 1) / 2;
+        IF EXISTS (
+            SELECT 1 FROM transfers
+            WHERE transfers.wallet_id = p_wallet_id AND transfers.version = v_mid AND transfers.created_at <= p_at
+        ) THEN
+            v_low := v_mid;
+        ELSE
+            v_high := v_mid - 1;
+        END IF;
+    END LOOP;
+    RETURN v_low;
+END $$;
+
+COMMENT ON FUNCTION tallybook.version_at_v1(p_wallet_id bigint, p_version bigint, p_at timestamp with time zone) IS 'The newest transfer of a wallet at a moment, among those up to a version; 0 if there was none.';
+
 CREATE FUNCTION tallybook.walk_v2(p_now timestamp with time zone, w tallybook.wallets, p_requests tallybook.posting_request[]) RETURNS tallybook.posting_decision[]
     LANGUAGE plpgsql
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -2179,6 +2572,118 @@ CREATE VIEW apps.users WITH (security_barrier='true') AS
      LEFT JOIN tallybook.wallets w ON (((w.owner_user_id = u.user_id) AND w.is_default)))
   WHERE (apps.may('read_user_info'::text) OR apps.may('read_credits'::text));
 
+CREATE TABLE tallybook.alert_states (
+    wallet_id bigint NOT NULL,
+    alert_id bigint NOT NULL,
+    revision integer NOT NULL,
+    observed_version bigint NOT NULL,
+    is_fired boolean DEFAULT false NOT NULL,
+    period bigint,
+    fired_percent smallint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE tallybook.alert_states IS 'Where an alert stands for a wallet: armed or fired; for a threshold, the highest percentage of the period.';
+
+COMMENT ON COLUMN tallybook.alert_states.observed_version IS 'What it has seen; it looks at what comes after.';
+
+CREATE TABLE tallybook.alert_walk (
+    only_row boolean DEFAULT true NOT NULL,
+    after_wallet_id bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT alert_walk_only_row_check CHECK (only_row)
+);
+
+COMMENT ON TABLE tallybook.alert_walk IS 'Where the round over the wallets is; whoever has it locked is the one who evaluates.';
+
+CREATE TABLE tallybook.alert_watches (
+    wallet_id bigint NOT NULL,
+    evaluated_version bigint,
+    counts boolean DEFAULT false NOT NULL,
+    slots tallybook.alert_slot[] DEFAULT '{}'::tallybook.alert_slot[] NOT NULL,
+    behind_at timestamp with time zone
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE tallybook.alert_watches IS 'How far a wallet''s transfers have been looked at, and what was spent lately.';
+
+COMMENT ON COLUMN tallybook.alert_watches.evaluated_version IS 'The newest transfer that was looked at; null: none yet.';
+
+COMMENT ON COLUMN tallybook.alert_watches.counts IS 'Whether spending is counted: only where an alert asks for it.';
+
+COMMENT ON COLUMN tallybook.alert_watches.slots IS 'Spent in each of the last 60 minutes (hour) and 60 spells of 24 minutes (day), and in the month, up to evaluated_version.';
+
+COMMENT ON COLUMN tallybook.alert_watches.behind_at IS 'Look at it in the next pass: an alert is new, or there was too much for one pass.';
+
+CREATE TABLE tallybook.alerts (
+    alert_id bigint NOT NULL,
+    wallet_id bigint,
+    app_id integer NOT NULL,
+    kind text NOT NULL,
+    amount_micro bigint NOT NULL,
+    margin_micro bigint,
+    span text,
+    rearm_percent smallint,
+    percents smallint[],
+    revision integer DEFAULT 1 NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    begin_version bigint,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT alerts_amount_micro_check CHECK ((amount_micro > 0)),
+    CONSTRAINT alerts_check CHECK (((wallet_id IS NULL) = (begin_version IS NULL))),
+    CONSTRAINT alerts_check1 CHECK ((((kind = 'low_balance'::text) AND (margin_micro IS NOT NULL) AND (num_nonnulls(span, rearm_percent, percents) = 0)) OR ((kind = 'burn_rate'::text) AND (span = ANY (ARRAY['hour'::text, 'day'::text])) AND (rearm_percent IS NOT NULL) AND (num_nonnulls(margin_micro, percents) = 0)) OR ((kind = 'spend_threshold'::text) AND (span = ANY (ARRAY['day'::text, 'month'::text])) AND (percents IS NOT NULL) AND (num_nonnulls(margin_micro, rearm_percent) = 0)))),
+    CONSTRAINT alerts_margin_micro_check CHECK ((margin_micro >= 0)),
+    CONSTRAINT alerts_percents_check CHECK (((cardinality(percents) >= 1) AND (cardinality(percents) <= 10))),
+    CONSTRAINT alerts_rearm_percent_check CHECK (((rearm_percent >= 1) AND (rearm_percent <= 100)))
+);
+
+COMMENT ON COLUMN tallybook.alerts.wallet_id IS 'The wallet that it watches; null: every wallet of the installation (a default).';
+
+COMMENT ON COLUMN tallybook.alerts.app_id IS 'The app whose alert it is; 0: the owner''s or the house''s.';
+
+COMMENT ON COLUMN tallybook.alerts.revision IS 'Counts its changes: a changed alert begins anew.';
+
+COMMENT ON COLUMN tallybook.alerts.begin_version IS 'The wallet''s version when it began; a default begins by time.';
+
+ALTER TABLE tallybook.alerts ALTER COLUMN alert_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.alerts_alert_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE tallybook.announcements (
+    announcement_id bigint NOT NULL,
+    kind text NOT NULL,
+    wallet_id bigint,
+    app_id integer DEFAULT 0 NOT NULL,
+    key text NOT NULL,
+    facts jsonb NOT NULL,
+    happened_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT announcements_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT announcements_kind_check CHECK ((kind ~ '^[a-z_]+\.[a-z_]+$'::text))
+);
+
+COMMENT ON TABLE tallybook.announcements IS 'What others are to hear of, written in the transaction that found it, once for each key; who delivers keeps a table of its own.';
+
+COMMENT ON COLUMN tallybook.announcements.kind IS 'What happened, as noun.event: alert.low_balance.';
+
+COMMENT ON COLUMN tallybook.announcements.app_id IS 'The app that it is for alone; 0: the owner, the house and every app of the wallet.';
+
+COMMENT ON COLUMN tallybook.announcements.key IS 'Names the happening itself, so that it is announced once whoever finds it and how often.';
+
+ALTER TABLE tallybook.announcements ALTER COLUMN announcement_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.announcements_announcement_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE tallybook.api_keys (
     api_key_id bigint NOT NULL,
     app_id integer NOT NULL,
@@ -2533,6 +3038,24 @@ ALTER TABLE tallybook.wallets ALTER COLUMN wallet_id ADD GENERATED ALWAYS AS IDE
     CACHE 1
 );
 
+ALTER TABLE ONLY tallybook.alert_states
+    ADD CONSTRAINT alert_states_pkey PRIMARY KEY (wallet_id, alert_id);
+
+ALTER TABLE ONLY tallybook.alert_walk
+    ADD CONSTRAINT alert_walk_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY tallybook.alert_watches
+    ADD CONSTRAINT alert_watches_pkey PRIMARY KEY (wallet_id);
+
+ALTER TABLE ONLY tallybook.alerts
+    ADD CONSTRAINT alerts_pkey PRIMARY KEY (alert_id);
+
+ALTER TABLE ONLY tallybook.announcements
+    ADD CONSTRAINT announcements_key_key UNIQUE (key);
+
+ALTER TABLE ONLY tallybook.announcements
+    ADD CONSTRAINT announcements_pkey PRIMARY KEY (announcement_id);
+
 ALTER TABLE ONLY tallybook.api_keys
     ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
 
@@ -2632,6 +3155,14 @@ ALTER TABLE ONLY tallybook.users
 ALTER TABLE ONLY tallybook.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (wallet_id);
 
+CREATE INDEX alert_watches_behind ON tallybook.alert_watches USING btree (behind_at) WHERE (behind_at IS NOT NULL);
+
+CREATE INDEX alerts_by_app ON tallybook.alerts USING btree (app_id, alert_id) WHERE (ended_at IS NULL);
+
+CREATE INDEX alerts_by_wallet ON tallybook.alerts USING btree (wallet_id) WHERE (ended_at IS NULL);
+
+CREATE INDEX announcements_by_wallet ON tallybook.announcements USING btree (wallet_id, announcement_id);
+
 CREATE INDEX api_keys_by_app ON tallybook.api_keys USING btree (app_id);
 
 CREATE INDEX audit_log_by_subject ON tallybook.audit_log USING btree (subject_kind, subject_id, audit_id);
@@ -2678,6 +3209,8 @@ CREATE TRIGGER insert_is_a_request INSTEAD OF INSERT ON apps.credit_transactions
 
 CREATE TRIGGER insert_is_a_request INSTEAD OF INSERT ON apps.credits_transactions FOR EACH ROW EXECUTE FUNCTION apps.insert_transaction();
 
+CREATE TRIGGER announcements_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.announcements FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
+
 CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.audit_log FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
 
 CREATE TRIGGER claims_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.claims FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
@@ -2687,6 +3220,9 @@ CREATE TRIGGER lot_moves_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON 
 CREATE TRIGGER refusals_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.refusals FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
 
 CREATE TRIGGER transfers_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.transfers FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
+
+ALTER TABLE ONLY tallybook.alert_states
+    ADD CONSTRAINT alert_states_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES tallybook.alerts(alert_id);
 
 ALTER TABLE ONLY tallybook.api_keys
     ADD CONSTRAINT api_keys_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
@@ -2757,9 +3293,17 @@ REVOKE ALL ON FUNCTION apps.insert_transaction() FROM PUBLIC;
 REVOKE ALL ON FUNCTION apps.may(p_permission text) FROM PUBLIC;
 GRANT ALL ON FUNCTION apps.may(p_permission text) TO tallybook_apps;
 
+REVOKE ALL ON FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[], p_transfers integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.alert_slot_v1(p_span text, p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.answers_v2(p_decisions tallybook.posting_decision[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.begin_alerts_v1(p_wallets bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.budget_passed_v1(p_wallet_id bigint, p_budgets bigint[], p_amount_micro bigint, p_at timestamp with time zone) FROM PUBLIC;
 
@@ -2786,6 +3330,9 @@ GRANT SELECT ON TABLE tallybook.holds TO tallybook_runtime;
 REVOKE ALL ON FUNCTION tallybook.decide_on_hold_v2(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.decide_v2(r tallybook.posting_request, w tallybook.wallets, h tallybook.holds, p_budgets bigint[], OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.evaluate_alerts_v1(p_now timestamp with time zone, p_wallets integer, p_transfers integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.evaluate_alerts_v1(p_now timestamp with time zone, p_wallets integer, p_transfers integer) TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) TO tallybook_runtime;
@@ -2870,6 +3417,8 @@ REVOKE ALL ON FUNCTION tallybook.unfront_v2(INOUT w tallybook.wallets) FROM PUBL
 REVOKE ALL ON FUNCTION tallybook.verify_v2() FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.verify_v2() TO tallybook_runtime;
 
+REVOKE ALL ON FUNCTION tallybook.version_at_v1(p_wallet_id bigint, p_version bigint, p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.walk_v2(p_now timestamp with time zone, w tallybook.wallets, p_requests tallybook.posting_request[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.write_legs_v2(INOUT w tallybook.wallets, r tallybook.posting_request, h tallybook.holds, p_legs tallybook.transfers[], p_budgets bigint[], p_note_digest bytea) FROM PUBLIC;
@@ -2893,6 +3442,16 @@ GRANT SELECT ON TABLE apps.stripe_customers TO tallybook_apps;
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.users TO tallybook_runtime;
 
 GRANT SELECT ON TABLE apps.users TO tallybook_apps;
+
+GRANT SELECT ON TABLE tallybook.alert_states TO tallybook_runtime;
+
+GRANT SELECT ON TABLE tallybook.alert_walk TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.alert_watches TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.alerts TO tallybook_runtime;
+
+GRANT SELECT,INSERT ON TABLE tallybook.announcements TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.api_keys TO tallybook_runtime;
 
