@@ -111,6 +111,13 @@ class Desk:
             )
         )
 
+    async def claw_back(self, wallet: int, credits: int) -> Answer:
+        """Credits whose money went back; what is not there becomes debt."""
+        number = next(self._numbers)
+        return await self.post(
+            recipes.clawback(wallet, Credits.whole(credits), house=Account.REFUNDED, key=f"refund-{number}")
+        )
+
     async def set_alert(self, wallet: int | None, terms: AlertTerms) -> Alert:
         """An alert on a wallet, or on all."""
         place = alerts.Place(wallet_id=wallet, every_wallet=wallet is None)

@@ -14,35 +14,40 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallybook.domain.alerts.alerts import Alert, AlertTerms, Span
-from tallybook.domain.errors import CaptureExceedsHoldError, InsufficientCreditsError
+from tallybook.domain.errors import InsufficientCreditsError
 from tallybook.domain.ids import LedgerId
 from tallybook.usecases import alerts
 
 EXAMPLES = int(os.environ.get("TALLYBOOK_ALERT_EXAMPLES", "60"))
 AMOUNTS = st.integers(1, 40)
-GAPS = st.sampled_from((0, 1, 59, 61, 600, 3000, 3600, 20_000, 86_400, 700_000))
-TERMS = st.one_of(
-    st.builds(low_balance, AMOUNTS, st.integers(0, 20)),
-    st.builds(burn_rate, AMOUNTS, st.sampled_from((Span.HOUR, Span.DAY)), st.sampled_from((1, 50, 80, 100))),
-    st.builds(
-        spend_threshold,
-        st.integers(10, 120),
-        st.sampled_from((Span.DAY, Span.MONTH)),
-        st.sampled_from(((50, 80, 100), (1,), (10, 90, 300))),
-    ),
+# Around the slots and windows: a minute, an hour, 24 minutes, a day, and on into the next month.
+GAPS = st.sampled_from((0, 0, 1, 59, 61, 600, 1440, 3480, 3541, 3600, 20_000, 84_961, 86_400, 700_000))
+LOW = st.builds(low_balance, st.integers(5, 60), st.integers(0, 20))
+BURN = st.builds(
+    burn_rate, st.integers(20, 90), st.sampled_from((Span.HOUR, Span.DAY)), st.sampled_from((1, 50, 80, 100))
 )
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(
-            st.sampled_from(("grant", "spend", "spend", "hold", "capture", "give_back")), AMOUNTS, GAPS
-        ),
-        st.tuples(st.just("pass"), st.integers(1, 5), st.just(0)),
-        st.tuples(st.sampled_from(("own", "default")), TERMS, st.just(1)),
-        # Many at once on one wallet, so that passes must cut.
-        st.tuples(st.just("burst"), st.integers(2, 12), st.just(0)),
+BUDGET = st.builds(
+    spend_threshold,
+    st.integers(10, 120),
+    st.sampled_from((Span.DAY, Span.MONTH)),
+    st.sampled_from(((50, 80, 100), (1,), (10, 90, 300))),
+)
+MOVES = st.tuples(
+    st.sampled_from(("grant", "spend", "spend", "spend", "hold", "capture", "give_back", "clawback")),
+    AMOUNTS,
+    GAPS,
+)
+PASSES = st.tuples(st.just("pass"), st.integers(1, 5), st.just(0))
+BEGINNINGS = st.tuples(st.sampled_from(("own", "default")), st.one_of(LOW, BURN, BUDGET), st.just(1))
+# Many at once on one wallet, so that passes must cut.
+BURSTS = st.tuples(st.just("burst"), st.integers(2, 12), st.just(0))
+STEPS = st.builds(
+    lambda first, begun, rest: [*first, *begun, *rest],
+    st.lists(st.one_of(MOVES, PASSES), max_size=8),
+    st.tuples(*(st.tuples(st.just("own"), terms, st.just(1)) for terms in (LOW, BURN, BUDGET))),
+    st.lists(
+        st.one_of(MOVES, MOVES, MOVES, MOVES, PASSES, PASSES, BEGINNINGS, BURSTS), min_size=20, max_size=60
     ),
-    min_size=3,
-    max_size=40,
 )
 Step = tuple[str, int | AlertTerms, int]
 
@@ -53,7 +58,7 @@ class History:
     def __init__(self, desk: Desk, wallet: int) -> None:
         self.desk = desk
         self.wallet = wallet
-        self.holds: list[LedgerId] = []
+        self.holds: list[tuple[LedgerId, int]] = []
         self.begun: list[tuple[Alert, int, bool]] = []
 
     async def step(self, name: str, value: int | AlertTerms, gap: int) -> None:
@@ -67,10 +72,11 @@ class History:
             "give_back": lambda credits: self.desk.give_back(self.wallet, credits),
             "hold": self._hold,
             "capture": self._capture,
+            "clawback": lambda credits: self.desk.claw_back(self.wallet, credits),
             "burst": self._burst,
             "pass": lambda size: alerts.evaluate(self.desk.ctx, wallets=size, transfers=size),
         }
-        with contextlib.suppress(InsufficientCreditsError, CaptureExceedsHoldError):
+        with contextlib.suppress(InsufficientCreditsError):
             await steps[name](value)
 
     async def _begin(self, terms: AlertTerms, *, own: bool) -> None:
@@ -81,11 +87,12 @@ class History:
         self.desk.clock.now += timedelta(seconds=1)
 
     async def _hold(self, credits: int) -> None:
-        self.holds.append(await self.desk.hold(self.wallet, credits))
+        self.holds.append((await self.desk.hold(self.wallet, credits), credits))
 
     async def _capture(self, credits: int) -> None:
         if self.holds:
-            await self.desk.capture(self.holds.pop(), credits)
+            hold, held = self.holds.pop()
+            await self.desk.capture(hold, min(credits, held))
 
     async def _burst(self, times: int) -> None:
         for credits in range(1, times):
@@ -104,7 +111,7 @@ class History:
 async def test_announcements_are_those_of_the_model_however_the_passes_fall(
     desk: Desk, steps: list[Step]
 ) -> None:
-    history = History(desk, await desk.a_wallet(credits=20))
+    history = History(desk, await desk.a_wallet(credits=200))
 
     for step in steps:
         await history.step(*step)

@@ -1,0 +1,315 @@
+"""What crosses a limit is announced once, whoever looks and how often; and again only after it was armed again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from alerts.desk import OPERATOR, Desk, burn_rate, low_balance, spend_threshold
+
+from tallybook.domain.alerts.alerts import AlertChange, Span, Verdict
+from tallybook.domain.errors import DatabaseUnavailableError
+from tallybook.domain.money import MICRO
+from tallybook.postgres import alerts as door
+from tallybook.postgres.pool import Transaction
+from tallybook.usecases import alerts
+
+
+async def test_a_low_balance_is_announced_once_under_repeated_passes(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=100)
+    alert = await desk.set_alert(wallet, low_balance(10))
+
+    await desk.spend(wallet, 90)
+    assert await desk.look() == 0
+    await desk.spend(wallet, 1)
+    found = [await desk.look() for _ in range(5)]
+
+    assert found == [1, 0, 0, 0, 0]
+    [told] = desk.announced(wallet, alert)
+    assert (told["kind"], told["facts"]["available_micro"]) == ("alert.low_balance", 9 * MICRO)
+    assert told["happened_at"] == desk.clock()
+
+
+async def test_it_is_armed_again_only_above_the_margin(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=20)
+    alert = await desk.set_alert(wallet, low_balance(10, margin=5))
+
+    # Down, up into the margin and down, up to the margin and down.
+    await desk.spend(wallet, 11)
+    await desk.grant(wallet, 5)
+    await desk.look()
+    await desk.spend(wallet, 5)
+    await desk.look()
+    assert desk.crossed(wallet, alert) == [(2, None)]
+    await desk.grant(wallet, 6)
+    await desk.look()
+    await desk.spend(wallet, 6)
+    await desk.look()
+
+    assert desk.crossed(wallet, alert) == [(2, None), (6, None)]
+
+
+async def test_a_dip_between_two_passes_is_noticed(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=100)
+    alert = await desk.set_alert(wallet, low_balance(10))
+    await desk.look()
+
+    await desk.spend(wallet, 95)
+    await desk.grant(wallet, 95)
+    await desk.spend(wallet, 96)
+    await desk.grant(wallet, 96)
+    await desk.look()
+
+    assert desk.crossed(wallet, alert) == [(2, None), (4, None)]
+
+
+async def test_a_balance_within_a_request_is_no_balance(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=5)
+    alert = await desk.set_alert(wallet, low_balance(10))
+    await desk.claw_back(wallet, 105)
+    await desk.look()
+
+    # It comes as a grant of 100 and a repayment of 100: nothing was ever available.
+    await desk.grant(wallet, 100)
+    await desk.look()
+
+    assert desk.crossed(wallet, alert) == [(1, None)]
+
+
+async def test_what_is_low_already_is_said_at_once_by_an_alert_of_its_own_and_not_by_a_default(
+    desk: Desk,
+) -> None:
+    low, empty = await desk.a_wallet(credits=5), await desk.a_wallet()
+    default = await desk.set_alert(None, low_balance(10))
+    own = [await desk.set_alert(wallet, low_balance(10)) for wallet in (low, empty)]
+
+    await desk.look()
+
+    assert [row["facts"]["alert"] for row in desk.announced()] == [f"alr_{one.alert_id}" for one in own]
+    desk.clock.advance(minutes=1)
+    await desk.spend(low, 1)
+    await desk.look()
+    assert desk.crossed(low, default) == [(2, None)]
+
+
+async def test_a_default_and_an_own_alert_both_watch(desk: Desk) -> None:
+    default = await desk.set_alert(None, low_balance(10))
+    desk.clock.advance(minutes=1)
+    wallet, other = await desk.a_wallet(credits=100), await desk.a_wallet(credits=100)
+    own = await desk.set_alert(wallet, low_balance(50))
+
+    for one in (wallet, other):
+        await desk.spend(one, 60)
+        await desk.look(wallets=1)
+        await desk.spend(one, 35)
+        await desk.look(wallets=1)
+
+    assert desk.crossed(wallet, own) == [(2, None)]
+    assert desk.crossed(wallet, default) == desk.crossed(other, default) == [(3, None)]
+    assert desk.crossed(other, own) == []
+
+
+async def test_a_burn_rate_is_announced_and_armed_again_when_the_rate_has_fallen(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=1000)
+    alert = await desk.set_alert(wallet, burn_rate(100, Span.HOUR))
+
+    await desk.spend(wallet, 100)
+    await desk.look()
+    assert desk.crossed(wallet, alert) == []
+    desk.clock.advance(minutes=30)
+    await desk.spend(wallet, 1)
+    await desk.look()
+    assert desk.crossed(wallet, alert) == [(3, None)]
+    # An hour after the first: only one credit of it is left in the hour.
+    desk.clock.advance(minutes=30)
+    await desk.spend(wallet, 99)
+    desk.clock.advance(minutes=1)
+    await desk.spend(wallet, 10)
+    await desk.look()
+
+    assert desk.crossed(wallet, alert) == [(3, None), (5, None)]
+    assert desk.announced(wallet)[-1]["facts"]["spent_micro"] == 110 * MICRO
+
+
+async def test_a_budgets_percentages_are_announced_once_in_a_month_of_utc(desk: Desk) -> None:
+    desk.clock.now = datetime(2026, 11, 30, 23, 59, 58, tzinfo=UTC)
+    wallet = await desk.a_wallet(credits=1000)
+    alert = await desk.set_alert(wallet, spend_threshold(100))
+
+    await desk.spend(wallet, 85)
+    await desk.give_back(wallet, 50)
+    await desk.look()
+    desk.clock.advance(seconds=1)
+    await desk.spend(wallet, 60)
+    await desk.look()
+    assert desk.crossed(wallet, alert) == [(2, 50), (2, 80)]
+    # The first instant of December: the sums begin anew.
+    desk.clock.advance(seconds=1)
+    await desk.spend(wallet, 50)
+    await desk.look()
+
+    assert desk.crossed(wallet, alert) == [(2, 50), (2, 80), (5, 50)]
+    assert [row["facts"]["period"] for row in desk.announced(wallet)] == ["2026-11", "2026-11", "2026-12"]
+
+
+async def test_a_threshold_set_in_the_middle_counts_what_was_spent_before(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=1000)
+    await desk.spend(wallet, 40)
+    desk.clock.advance(days=2)
+    await desk.spend(wallet, 40)
+    alert = await desk.set_alert(wallet, spend_threshold(100))
+    by_day = await desk.set_alert(wallet, spend_threshold(100, Span.DAY, (40, 50)))
+    await desk.look()
+
+    await desk.spend(wallet, 1)
+    await desk.look()
+
+    assert desk.crossed(wallet, alert) == [(4, 50), (4, 80)]
+    assert desk.crossed(wallet, by_day) == [(4, 40)]
+
+
+async def test_a_changed_alert_begins_anew_and_an_ended_one_is_silent(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=100)
+    changed = await desk.set_alert(wallet, low_balance(10))
+    ended = await desk.set_alert(wallet, low_balance(10))
+    await desk.spend(wallet, 95)
+    await desk.look()
+
+    await alerts.end(desk.ctx, OPERATOR, ended.alert_id)
+    await alerts.change(desk.ctx, OPERATOR, changed.alert_id, AlertChange(amount_micro=8 * MICRO))
+    await alerts.change(desk.ctx, OPERATOR, changed.alert_id, AlertChange(amount_micro=8 * MICRO))
+    await desk.look()
+
+    assert desk.crossed(wallet, changed) == [(2, None), (2, None)]
+    await desk.grant(wallet, 95)
+    await desk.spend(wallet, 95)
+    await desk.look()
+    assert len(desk.crossed(wallet, changed)) == 3
+    assert desk.crossed(wallet, ended) == [(2, None)]
+
+
+async def test_two_workers_at_once_announce_once(desk: Desk) -> None:
+    wallets = [await desk.a_wallet(credits=100) for _ in range(20)]
+    for wallet in wallets:
+        await desk.set_alert(wallet, low_balance(10))
+        await desk.set_alert(wallet, spend_threshold(100))
+
+    async def worker() -> None:
+        for _ in range(40):
+            await alerts.evaluate(desk.ctx, wallets=3, transfers=3)
+            await asyncio.sleep(0)
+
+    async def spender(wallet: int) -> None:
+        for _ in range(19):
+            await desk.spend(wallet, 5)
+
+    await asyncio.gather(*(worker() for _ in range(4)), *(spender(wallet) for wallet in wallets))
+    await desk.look()
+
+    assert len(desk.announced()) == 20 * 3
+    for wallet in wallets:
+        assert len(desk.announced(wallet)) == 3
+
+
+async def test_who_comes_while_another_evaluates_leaves_it_to_them(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=5)
+    await desk.set_alert(wallet, low_balance(10))
+
+    async with desk.ctx.db.transaction() as tx:
+        first = await _evaluated(desk, tx)
+        second = await alerts.evaluate(desk.ctx)
+
+    assert (first, second.verdict) == (1, Verdict.BUSY)
+    assert len(desk.announced(wallet)) == 1
+
+
+async def test_a_pass_that_dies_before_its_commit_is_made_again(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=5)
+    alert = await desk.set_alert(wallet, low_balance(10))
+
+    with pytest.raises(DatabaseUnavailableError):
+        async with desk.ctx.db.transaction() as tx:
+            assert await _evaluated(desk, tx) == 1
+            with psycopg.connect(desk.database.superuser_url, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND state = 'idle in transaction'"
+                )
+    assert desk.announced() == []
+
+    assert await desk.look() == 1
+    assert desk.crossed(wallet, alert) == [(1, None)]
+
+
+async def test_even_a_state_that_is_lost_does_not_announce_twice(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=100)
+    await desk.set_alert(wallet, low_balance(10))
+    await desk.set_alert(wallet, spend_threshold(50))
+    await desk.spend(wallet, 95)
+    assert await desk.look() == 4
+    with psycopg.connect(desk.database.superuser_url) as connection:
+        connection.execute("DELETE FROM tallybook.alert_states")
+        connection.execute("DELETE FROM tallybook.alert_watches")
+        connection.execute(
+            "INSERT INTO tallybook.alert_watches (wallet_id, behind_at) VALUES (%s, now())", [wallet]
+        )
+
+    assert await desk.look() == 0
+
+
+async def test_a_hot_wallet_is_read_in_parts_and_does_not_keep_the_others_waiting(desk: Desk) -> None:
+    hot, other = await desk.a_wallet(credits=1000), await desk.a_wallet(credits=100)
+    alert = await desk.set_alert(hot, low_balance(10))
+    await desk.set_alert(other, low_balance(10))
+    await desk.look()
+    for _ in range(33):
+        await desk.spend(hot, 30)
+    await desk.spend(other, 95)
+
+    passes = [await alerts.evaluate(desk.ctx, transfers=10) for _ in range(2)]
+
+    assert {done.verdict for done in passes} == {Verdict.BEHIND}
+    assert len(desk.announced(other)) == 1
+    assert desk.announced(hot) == []
+    await desk.grant(hot, 5)
+    await desk.spend(hot, 10)
+    await desk.look(transfers=10)
+    assert desk.crossed(hot, alert) == [(36, None)]
+
+
+async def test_announcements_cannot_be_edited(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=5)
+    await desk.set_alert(wallet, low_balance(10))
+    await desk.look()
+
+    for url in (desk.database.service_url, desk.database.superuser_url):
+        for change in (
+            "UPDATE tallybook.announcements SET kind = 'a.b'",
+            "DELETE FROM tallybook.announcements",
+        ):
+            with (
+                psycopg.connect(url) as connection,
+                pytest.raises(psycopg.Error, match=r"denied|append only"),
+            ):
+                connection.execute(change)
+
+
+async def test_nothing_is_kept_of_a_default_that_ended(desk: Desk) -> None:
+    default = await desk.set_alert(None, low_balance(10))
+    desk.clock.advance(minutes=1)
+    wallet = await desk.a_wallet(credits=5)
+    await desk.look()
+    assert desk.rows("SELECT wallet_id FROM tallybook.alert_watches") == [{"wallet_id": wallet}]
+
+    await alerts.end(desk.ctx, OPERATOR, default.alert_id)
+    await desk.look()
+
+    assert desk.rows("SELECT wallet_id FROM tallybook.alert_watches") == []
+
+
+async def _evaluated(desk: Desk, tx: Transaction) -> int:
+    """A pass inside a transaction of the test's own."""
+    done = await door.evaluate(tx, desk.clock(), wallets=100, transfers=100)
+    return done.announced
