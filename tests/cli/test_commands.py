@@ -162,3 +162,21 @@ def test_a_database_that_is_away_is_said_in_a_sentence(tallybook: CommandLine) -
 
     assert "database_unavailable" in said
     assert "Traceback" not in said
+
+
+def test_alerts_are_set_listed_and_ended(tallybook: CommandLine) -> None:
+    made = tallybook.json("users", "create", "ada@example.com", "--password", "a good long password")
+    user = str(made["user_id"])
+
+    low = tallybook.json("alerts", "add", "low_balance", "10", "--user", user, "--margin", "2.5")
+    budget = tallybook.json("alerts", "add", "spend_threshold", "100", "--span", "month", "--percent", "90")
+    refused = tallybook.run("alerts", "add", "burn_rate", "10", "--span", "month", status=1)
+
+    assert (low["credits"], low["armed_again"], low["wallet"]) == ("10", "from 12.5 on", "wal_1")
+    assert (budget["wallet"], budget["percents"]) == ("every wallet", [90])
+    assert "invalid_request" in refused
+    assert [row["alert"] for row in tallybook.json("alerts", "list", "--user", user)] == [low["alert"]]
+    tallybook.run("alerts", "end", low["alert"])
+    assert tallybook.json("alerts", "list") == [budget]
+    assert "tallybook serve" in tallybook.run("alerts", "announcements")
+    assert "alert_not_found" in tallybook.run("alerts", "end", low["alert"], status=1)

@@ -54,7 +54,7 @@ ORDER BY alert_id LIMIT :limit;
 -- name: after_on_wallets
 -- A page of the alerts on some wallets, of all or of one app.
 SELECT * FROM tallybook.alerts
-WHERE wallet_id = ANY (:wallet_ids::bigint []) AND alert_id > :after AND ended_at IS NULL
+WHERE wallet_id IN (SELECT unnest(:wallet_ids::bigint [])) AND alert_id > :after AND ended_at IS NULL
     AND (:app_id::integer IS NULL OR app_id = :app_id)
 ORDER BY alert_id LIMIT :limit;
 
@@ -82,7 +82,7 @@ ORDER BY a.announcement_id DESC LIMIT :limit;
 -- name: announcements_of_wallets
 -- A page of the announcements about some wallets, newest first: all, or those for an app and the house's.
 SELECT a.* FROM tallybook.announcements AS a
-WHERE a.wallet_id = ANY (:wallet_ids::bigint []) AND a.announcement_id < :before
+WHERE a.wallet_id IN (SELECT unnest(:wallet_ids::bigint [])) AND a.announcement_id < :before
     AND (:app_id::integer IS NULL OR a.app_id IN (0, :app_id))
 ORDER BY a.announcement_id DESC LIMIT :limit;
 

@@ -86,7 +86,7 @@ CREATE TABLE tallybook.alert_states (
     fired_percent    smallint NOT NULL DEFAULT 0,
     PRIMARY KEY (wallet_id, alert_id)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE tallybook.alert_states IS 'Where an alert stands for a wallet: armed or fired; for a threshold, the highest percentage of the period.';
+COMMENT ON TABLE tallybook.alert_states IS 'Where an alert stands for a wallet: armed or fired; for a threshold, the highest percentage yet.';
 COMMENT ON COLUMN tallybook.alert_states.observed_version IS 'What it has seen; it looks at what comes after.';
 
 CREATE TABLE tallybook.alert_walk (
