@@ -188,6 +188,9 @@ async def open_context(
             allowed_return_origins=_origins(settings),
             session_token_seconds=settings.session_token_seconds,
             session_seconds=settings.session_seconds,
+            anchors_dir=settings.anchors_dir
+            or (settings.data_dir / "anchors" if installation.embedded else None),
+            anchor_every_seconds=settings.anchor_every_seconds,
         )
     finally:
         if stripe is not None:

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".tallybook")
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
 
+    # Where the ledger is anchored outside the database, and how often.
+    anchors_dir: Path | None = None
+    anchor_every_seconds: int = Field(default=24 * 3600, ge=1)
+
     # Where the service listens and where people reach it.
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)

@@ -71,6 +71,7 @@ from credit_sdk.errors.payments import (
     WebhookSignatureError,
 )
 from credit_sdk.errors.requests import (
+    AnchorFailedError,
     DatabaseUnavailableError,
     IdempotencyKeyMissingError,
     IdempotencyKeyReusedError,
@@ -110,6 +111,7 @@ __all__ = [
     "AlertLimitError",
     "AlertNotFoundError",
     "AmountOutOfRangeError",
+    "AnchorFailedError",
     "ApiKeyExpiredError",
     "ApiKeyInvalidError",
     "ApiKeyRequiredError",

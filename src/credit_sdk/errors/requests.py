@@ -53,6 +53,12 @@ class DatabaseUnavailableError(CreditError):
     default_code = "database_unavailable"
 
 
+class AnchorFailedError(CreditError):
+    """No anchor of the ledger was exported, or none can be read; the operator's business."""
+
+    default_code = "anchor_failed"
+
+
 class SealError(CreditError):
     """The service cannot open a value that it sealed: its secret key was changed."""
 

@@ -67,6 +67,7 @@ STATUS: dict[str, int] = {
     "event_not_found": 404,
     "seal_broken": 500,
     "settings_invalid": 500,
+    "anchor_failed": 500,
     "database_unavailable": 503,
 }
 RETRY_AFTER_SECONDS = 1

@@ -42,6 +42,11 @@ class Transaction:
         """All rows."""
         return await self._connection.fetch(statement.text, *_ordered(statement, values))
 
+    async def stream(self, statement: Statement, **values: Any) -> AsyncIterator[Row]:
+        """All rows one after another, a few hundred at a time in memory."""
+        async for row in self._connection.cursor(statement.text, *_ordered(statement, values), prefetch=500):
+            yield row
+
     async def maybe(self, statement: Statement, **values: Any) -> Row | None:
         """The row, or None."""
         return await self._connection.fetchrow(statement.text, *_ordered(statement, values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.clock import Clock
@@ -19,7 +20,8 @@ class Context:
     """Built once by the roof (app.py); use cases take it as their first parameter.
 
     ``webhook_secrets`` gives the signing secrets of each intake path. ``pages_url`` is where customers come back to;
-    ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains.
+    ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains. Into
+    ``anchors_dir`` the worker exports an anchor every ``anchor_every_seconds``; None: it does not.
     """
 
     db: Database
@@ -36,3 +38,5 @@ class Context:
     allowed_return_origins: tuple[str, ...]
     session_token_seconds: int
     session_seconds: int
+    anchors_dir: Path | None = None
+    anchor_every_seconds: int = 24 * 3600

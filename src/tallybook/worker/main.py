@@ -11,7 +11,7 @@ import structlog
 
 from tallybook.domain.errors import BillingError
 from tallybook.domain.payments.inbox import ClaimedEvent
-from tallybook.usecases import events, housekeeping
+from tallybook.usecases import anchors, events, housekeeping
 from tallybook.usecases.context import Context
 from tallybook.worker.alerts import watch_alerts
 from tallybook.worker.handlers import handle
@@ -22,14 +22,22 @@ POLL_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 _IDENTIFY_SECONDS = 5.0
 _HOUSEKEEPING_SECONDS = 3600.0
+_ANCHORS_SECONDS = 60.0
 
 
 async def run_worker(
     ctx: Context, stop: asyncio.Event, *, lanes: int = LANES, poll_seconds: float = POLL_SECONDS
 ) -> None:
     """Work until ``stop`` is set; what was begun is finished first."""
-    if not await _identified(ctx, stop):
-        return
+    async with asyncio.TaskGroup() as group:
+        # The ledger is anchored whether or not Stripe can be reached.
+        anchoring = group.create_task(_keep_anchors(ctx, stop))
+        if await _identified(ctx, stop):
+            await _settle_events(ctx, stop, lanes, poll_seconds)
+        anchoring.cancel()
+
+
+async def _settle_events(ctx: Context, stop: asyncio.Event, lanes: int, poll_seconds: float) -> None:
     wake = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         helpers = [
@@ -121,6 +129,27 @@ async def _keep_house(ctx: Context, stop: asyncio.Event) -> None:
             if forgotten:
                 _log.info("secrets_forgotten", answers=forgotten)
         await _sleep(stop, _HOUSEKEEPING_SECONDS)
+
+
+async def _keep_anchors(ctx: Context, stop: asyncio.Event) -> None:
+    """Export an anchor whenever one is due; what fails is said each time and tried again in a minute."""
+    while ctx.anchors_dir is not None and not stop.is_set():
+        try:
+            exported = await anchors.export_when_due(ctx)
+        except BillingError as refusal:
+            _log.error("anchor_not_exported", code=refusal.code, reason=refusal.message, **refusal.facts)
+        except Exception:
+            _log.exception("anchor_not_exported")
+        else:
+            if exported is not None:
+                _log.info(
+                    "anchor_exported",
+                    file=exported.path.name,
+                    digest=exported.digest,
+                    transfers=exported.transfers,
+                    refusals=exported.refusals,
+                )
+        await _sleep(stop, min(_ANCHORS_SECONDS, ctx.anchor_every_seconds))
 
 
 async def _identified(ctx: Context, stop: asyncio.Event) -> bool:

@@ -31,6 +31,7 @@ from tallybook.domain.errors.identity import (
     UserNotFoundError,
 )
 from tallybook.domain.errors.installation import (
+    AnchorFailedError,
     DatabaseUnavailableError,
     SealError,
     SettingsError,
@@ -82,6 +83,7 @@ __all__ = [
     "AlertLimitError",
     "AlertNotFoundError",
     "AmountOutOfRangeError",
+    "AnchorFailedError",
     "ApiKeyExpiredError",
     "ApiKeyInvalidError",
     "ApiKeyRequiredError",

@@ -17,6 +17,12 @@ class SettingsError(BillingError):
     code = "settings_invalid"
 
 
+class AnchorFailedError(BillingError):
+    """No anchor was exported, or none can be read there: the message says why."""
+
+    code = "anchor_failed"
+
+
 class DatabaseUnavailableError(BillingError):
     """The database cannot be reached: try again in a moment with the same key."""
 
