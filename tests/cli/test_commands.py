@@ -180,3 +180,56 @@ def test_alerts_are_set_listed_and_ended(tallybook: CommandLine) -> None:
     assert tallybook.json("alerts", "list") == [budget]
     assert "tallybook serve" in tallybook.run("alerts", "announcements")
     assert "alert_not_found" in tallybook.run("alerts", "end", low["alert"], status=1)
+
+
+def test_an_anchor_is_exported_and_its_digest_said(tallybook: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "anchors"
+    made = tallybook.json("users", "create", "ada@example.com", "--password", "a good long password")
+    tallybook.json("credits", "add", str(made["user_id"]), "100")
+
+    exported = tallybook.json("ledger", "anchor", "--to", str(folder))
+    said = tallybook.run("ledger", "anchor", ANCHORS_DIR=str(folder))
+
+    assert (exported["number"], exported["transfers"]) == (1, 1)
+    assert Path(exported["path"]).is_file()
+    assert "Anchor 2:" in said
+    assert "0 transfers and 0 refusals since anchor 1" in said
+
+
+def test_an_export_without_a_place_says_what_to_do(tallybook: CommandLine) -> None:
+    said = tallybook.run("ledger", "anchor", status=1)
+
+    assert "ANCHORS_DIR" in said
+
+
+@pytest.mark.ledger_tampered
+def test_verify_compares_with_the_anchors(
+    tallybook: CommandLine, database: TestDatabase, tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "anchors")
+    made = tallybook.json("users", "create", "ada@example.com", "--password", "a good long password")
+    tallybook.json("credits", "add", str(made["user_id"]), "100")
+    digest = tallybook.json("ledger", "anchor", "--to", folder)["digest"]
+    whole = tallybook.run("ledger", "verify", "--digest", digest, ANCHORS_DIR=folder)
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for table in ("lot_moves", "lots", "transfers", "wallets"):
+            connection.execute(f"DELETE FROM tallybook.{table}")
+
+    inside = tallybook.run("ledger", "verify")
+    said = tallybook.run("ledger", "verify", "--anchors", folder, "--digest", "ab" * 32, status=1)
+    found = json.loads(tallybook.run("ledger", "verify", "--json", status=1, ANCHORS_DIR=folder))
+
+    assert f"digest {digest}. Not covered: 0 transfers" in whole
+    assert "The books tie." in inside
+    assert "Not compared with anchors" in inside
+    assert "First: wallet 1, transfer 1: the whole wallet is gone: anchor 1 of " in said
+    assert "2 broken promises" in said, "the digest that was kept elsewhere is not here"
+    assert [fault["check"] for fault in found["faults"]] == ["anchored_wallet"]
+    assert found["anchors"]["digest"] == digest
+
+
+def test_verify_refuses_a_folder_without_anchors(tallybook: CommandLine, tmp_path: Path) -> None:
+    said = tallybook.run("ledger", "verify", "--anchors", str(tmp_path), status=1)
+
+    assert "There is no anchor in this folder." in said

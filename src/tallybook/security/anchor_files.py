@@ -75,11 +75,13 @@ class AnchorFolder:
         return self.path.is_dir()
 
     def files(self) -> list[AnchorFile]:
-        """The anchors that are there, in the order of their numbers."""
-        try:
-            entries = list(self.path.iterdir())
-        except FileNotFoundError:
-            return []
+        """The anchors that are there, in the order of their numbers.
+
+        Raises:
+            AnchorFailedError: the folder cannot be read.
+        """
+        with _told(self.path):
+            entries = list(self.path.iterdir()) if self.path.exists() else []
         named = ((entry, AnchorName.parse(entry.name)) for entry in entries)
         found = [AnchorFile(entry, name) for entry, name in named if name is not None]
         return sorted(found, key=lambda file: (file.name.number, file.name.taken_at, file.name.digest))
@@ -197,7 +199,7 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except OSError as problem:
         raise AnchorFailedError(
-            f"The anchor cannot be written: {problem.strerror or problem}.", folder=str(folder)
+            f"The folder of anchors cannot be used: {problem.strerror or problem}.", folder=str(folder)
         ) from problem
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tallybook.domain.errors import AnchorFailedError
 from tallybook.domain.ledger.anchors import Header, RefusalMark, Refused, Span
 from tallybook.domain.ledger.requests import Fault
 from tallybook.postgres import anchors
@@ -52,6 +53,8 @@ async def compare(
     """
     folder = AnchorFolder(place)
     chained = folder.is_one
+    if chained and not folder.files() and not newest_read(folder):
+        raise AnchorFailedError("There is no anchor in this folder.", folder=str(place))
     examined, file_faults = await (_chain(folder, progress) if chained else _alone(place))
     if expected_digest is not None and expected_digest.lower() not in {one.digest for one in examined}:
         file_faults.append(f"no anchor that can be believed has the digest {expected_digest}")

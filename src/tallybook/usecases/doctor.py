@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from tallybook.domain.catalog.products import Product
@@ -11,6 +12,7 @@ from tallybook.domain.errors import BillingError
 from tallybook.domain.money import MICRO
 from tallybook.postgres import installation, migrating
 from tallybook.postgres.installation import Condition
+from tallybook.security.anchor_files import AnchorFolder
 from tallybook.usecases.context import Context
 
 SERVER_VERSION_MIN = 160_000
@@ -48,6 +50,7 @@ async def examine(ctx: Context) -> list[Finding]:
         *await _stripe_account(ctx, condition),
         *_catalog(ctx, condition),
         *_operation(condition),
+        *_anchors(ctx),
     ]
 
 
@@ -175,6 +178,27 @@ def _operation(condition: Condition) -> Iterator[Finding]:
         )
     else:
         yield _fine("Stripe events", "none given up")
+
+
+def _anchors(ctx: Context) -> Iterator[Finding]:
+    if ctx.anchors_dir is None:
+        yield _note(
+            "Anchors", "off", "Set ANCHORS_DIR: else nobody notices a superuser who rewrites history."
+        )
+        return
+    files = AnchorFolder(ctx.anchors_dir).files()
+    if not files:
+        yield _note("Anchors", f"none in {ctx.anchors_dir} yet", "Run a worker, or: tallybook ledger anchor")
+        return
+    newest = files[-1].name
+    if ctx.clock() > newest.taken_at + 2 * timedelta(seconds=ctx.anchor_every_seconds):
+        yield _wrong(
+            "Anchors",
+            f"the newest is of {newest.taken_at:%Y-%m-%d %H:%M}",
+            "Look for anchor_not_exported in the worker's log, or run: tallybook ledger anchor",
+        )
+    else:
+        yield _fine("Anchors", f"{newest.number}, the newest of {newest.taken_at:%Y-%m-%d %H:%M}")
 
 
 def _fine(check: str, found: str) -> Finding:
