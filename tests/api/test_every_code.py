@@ -89,13 +89,16 @@ ELSEWHERE = {
     "token_foreign_app": "api/test_credentials.py::test_a_token_of_another_app_is_foreign",
     "refresh_token_reused": "api/test_credentials.py::test_a_refresh_token_serves_once_and_its_reuse_ends_the_session",
     "alert_limit": "api/test_alerts.py::test_a_wallet_has_at_most_twenty_alerts_of_an_app",
+    "transfer_not_found": "ledger/test_giving_back.py::test_only_what_the_app_itself_took_is_given_back",
+    "give_back_exceeds": "ledger/test_giving_back.py::test_more_than_was_taken_is_not_given_back",
+    "batch_refused": "ledger/test_batches.py::test_one_bad_item_refuses_all_of_them_for_ever",
     "hold_settled": "api/test_many_at_once.py::test_a_hold_is_settled_once_by_captures_and_releases_at_once",
     "balance_limit": "api/test_every_code.py::test_a_wallet_that_would_hold_too_much_is_refused",
     "webhook_secret_missing": "api/test_bad_webhooks.py::test_without_a_secret_nothing_is_believed_and_nothing_stored",
     "webhook_signature_invalid": "api/test_bad_webhooks.py::test_a_signature_that_proves_nothing_is_400",
     "webhook_payload_invalid": "api/test_bad_webhooks.py::test_a_signed_body_that_is_no_event_is_400",
     "pay_link_invalid": "api/test_payment_required.py::test_forged_and_changed_links_are_a_clear_page_with_a_code",
-    "resume_token_invalid": "api/test_payment_required.py::test_a_resume_token_in_the_header_lets_the_work_be_done_once",
+    "resume_token_invalid": "api/test_payment_required.py::test_a_resume_token_lets_the_work_be_done_once",
     "database_unavailable": "api/test_headers.py::test_a_database_that_is_away_is_503_and_says_when_to_come_back",
 }
 # Provoked below HTTP, where the trouble can be made: at the use case, with Stripe or the database in that state.

@@ -81,9 +81,7 @@ def test_a_402_helps_on_every_route_and_says_all_that_it_said_before(
 
 
 @pytest.mark.parametrize("route", ["spend", "hold", "financial", "cross-app"])
-def test_a_resume_token_in_the_header_lets_the_work_be_done_once(
-    cast: Cast, poor: dict[str, Any], route: str
-) -> None:
+def test_a_resume_token_lets_the_work_be_done_once(cast: Cast, poor: dict[str, Any], route: str) -> None:
     key = uuid.uuid4().hex
     token = asked(cast, poor, route, Idempotency_Key=key).json()["resume_token"]
     grant = {"user_id": poor["user_id"], "type": "grant", "amount_micro": 5 * MICRO}

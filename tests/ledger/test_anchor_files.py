@@ -91,7 +91,11 @@ async def test_two_anchors_of_one_number_are_not_believed(anchored: AnchoredLedg
     assert "is a second anchor 2" in fault.detail
 
 
-@pytest.mark.parametrize("torn", [b"", b"no gzip", gzip.compress(b"no json\n"), gzip.compress(b"{}\n")])
+@pytest.mark.parametrize(
+    "torn",
+    [b"", b"no gzip", gzip.compress(b"no json\n"), gzip.compress(b"{}\n")],
+    ids=["empty", "no gzip", "no JSON", "no head"],
+)
 async def test_a_file_that_is_no_anchor_is_said_to_be_unreadable(
     anchored: AnchoredLedger, torn: bytes
 ) -> None:

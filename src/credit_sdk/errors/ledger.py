@@ -51,3 +51,21 @@ class CaptureExceedsHoldError(CreditError):
     """The capture is larger than what is left of the hold."""
 
     default_code = "capture_exceeds_hold"
+
+
+class TransferNotFoundError(CreditError):
+    """There is no such spend or capture of this app's to give back."""
+
+    default_code = "transfer_not_found"
+
+
+class GiveBackExceedsError(CreditError):
+    """More than the transfer took, less what was given back before; ``remaining_micro`` says how much can be."""
+
+    default_code = "give_back_exceeds"
+
+
+class BatchRefusedError(CreditError):
+    """One item was refused, so nothing was booked; ``index``, ``item_code`` and ``item_detail`` say which and why."""
+
+    default_code = "batch_refused"

@@ -14,6 +14,7 @@ _ACTS = {
     "hold": "hold.placed",
     "capture": "hold.captured",
     "release": "hold.released",
+    "give_back": "credits.given_back",
 }
 
 

@@ -21,6 +21,7 @@ from tallybook.domain.ledger.requests import (
     Fault,
     Hold,
     HoldPolicy,
+    Lot,
     Posting,
     Transfer,
     Wallet,
@@ -138,6 +139,46 @@ async def hold(tx: Transaction, hold_id: LedgerId) -> Hold:
     return _hold(row)
 
 
+async def holds(tx: Transaction, wallet_id: int, *, status: str, before: int, limit: int) -> list[Hold]:
+    """A page of a wallet's holds, newest first: ``open``, ``settled``, ``left_behind`` or ``all``."""
+    rows = await tx.many(_SQL.holds, wallet_id=wallet_id, status=status, before=before, limit=limit)
+    return [_hold(row) for row in rows]
+
+
+async def lots(tx: Transaction, wallet_id: int) -> list[Lot]:
+    """The lots of a wallet that still have credits, in the order in which they burn."""
+    return [
+        Lot(
+            id=LedgerId(row["wallet_id"], row["version"]),
+            **{field.name: row[field.name] for field in fields(Lot) if field.name != "id"},
+        )
+        for row in await tx.many(_SQL.lots, wallet_id=wallet_id)
+    ]
+
+
+async def extend_hold(tx: Transaction, now: datetime, hold_id: LedgerId, *, lifetime_seconds: int) -> None:
+    """Let an open hold live ``lifetime_seconds`` from now, or as long as it was to, if that is longer.
+
+    Raises:
+        HoldSettledError: it is settled, or due to be.
+    """
+    row = await tx.one(
+        _SQL.extend_hold,
+        now=now,
+        wallet_id=hold_id.wallet_id,
+        version=hold_id.version,
+        lifetime_seconds=lifetime_seconds,
+    )
+    if row["code"] != "ok":
+        raise _REFUSALS[row["code"]](**row["facts"])
+
+
+async def settle_due(tx: Transaction, now: datetime, *, limit: int) -> tuple[int, int]:
+    """Settle holds and lots that are due, of up to about ``limit`` wallets: how many wallets, and how many things."""
+    row = await tx.one(_SQL.settle_due, now=now, limit=limit)
+    return row["wallets"], row["settled"]
+
+
 async def verify(tx: Transaction) -> list[Fault]:
     """Every broken promise of the ledger; empty means the books tie."""
     return [
@@ -198,10 +239,13 @@ def _hold(row: Row) -> Hold:
         captured_micro=row["captured_micro"],
         released_micro=row["released_micro"],
         remaining_micro=row["remaining_micro"],
+        delegated_micro=row["delegated_micro"],
         on_expiry=HoldPolicy(row["on_expiry"]),
-        expires_at=row["expires_at"],
+        expires_at=row["extended_to"] or row["expires_at"],
         placed_at=row["placed_at"],
         settled_at=row["settled_at"],
+        settled_by=row["settled_by"],
+        parent=None if row["parent_version"] is None else LedgerId(row["wallet_id"], row["parent_version"]),
     )
 
 

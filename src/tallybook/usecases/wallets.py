@@ -120,24 +120,30 @@ async def place_hold(
     lifetime_seconds: int = recipes.HOLD_LIFETIME_DEFAULT_SECONDS,
     on_expiry: HoldPolicy = HoldPolicy.RELEASE,
     estimate: Credits | None = None,
+    parent: LedgerId | None = None,
     note: Note | None = None,
     resume: str | None = None,
 ) -> Answer:
-    """Set credits aside before work of unknown cost; ``resume`` as for ``spend``.
+    """Set credits aside before work of unknown cost, or out of a ``parent`` hold; ``resume`` as for ``spend``.
 
     Raises:
         InsufficientCreditsError: not enough; nothing was set aside.
     """
+    app_id = caller.app_id
+    if parent is not None:
+        app_id = (await _own_hold(ctx, caller, parent, Permission.CONSUME_CREDITS)).app_id
+        wallet_id = parent.wallet_id
     target = await _target(ctx, caller, Permission.CONSUME_CREDITS, wallet_id=wallet_id, user_id=user_id)
     posting = recipes.hold(
         target,
         credits,
-        app_id=caller.app_id,
+        app_id=app_id,
         key=caller.scoped_key(key),
         lifetime_seconds=lifetime_seconds,
         on_expiry=on_expiry,
         estimate=estimate,
         session_user_id=caller.user_id,
+        parent=parent,
         note=note,
     )
     return await _post(ctx, caller, posting, resume)
@@ -151,6 +157,7 @@ async def capture_hold(
     credits: Credits,
     key: str | None,
     final: bool = True,
+    allow_excess: bool = False,
     note: Note | None = None,
     resume: str | None = None,
 ) -> Answer:
@@ -160,9 +167,17 @@ async def capture_hold(
         HoldNotFoundError: none, or another app's or user's. HoldSettledError: nothing is left of it.
         CaptureExceedsHoldError: more than is left of it.
     """
+    if allow_excess:
+        caller.require(Permission.EXCEED_HOLDS)
     held = await _own_hold(ctx, caller, hold_id, Permission.CONSUME_CREDITS)
     posting = recipes.capture(
-        hold_id, credits, app_id=held.app_id, key=caller.scoped_key(key), final=final, note=note
+        hold_id,
+        credits,
+        app_id=held.app_id,
+        key=caller.scoped_key(key),
+        final=final,
+        allow_excess=allow_excess,
+        note=note,
     )
     return await _post(ctx, caller, posting, resume)
 

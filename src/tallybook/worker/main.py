@@ -15,6 +15,7 @@ from tallybook.usecases import anchors, events, housekeeping
 from tallybook.usecases.context import Context
 from tallybook.worker.alerts import watch_alerts
 from tallybook.worker.handlers import handle
+from tallybook.worker.settling import settle_what_is_due
 
 _log = structlog.get_logger("tallybook.worker")
 LANES = 4
@@ -44,6 +45,7 @@ async def _settle_events(ctx: Context, stop: asyncio.Event, lanes: int, poll_sec
             group.create_task(_listen(ctx, stop, wake)),
             group.create_task(_keep_house(ctx, stop)),
             group.create_task(watch_alerts(ctx, stop)),
+            group.create_task(settle_what_is_due(ctx, stop)),
         ]
         workers = [group.create_task(_lane(ctx, stop, wake, poll_seconds)) for _ in range(lanes)]
         await stop.wait()

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field, StrictInt, field_validator, model_validator
 
-from tallybook.api.deps import AmountMicro, CallerDep, Ctx, IdempotencyKey, ResumeToken, problems
+from tallybook.api.deps import (
+    AmountMicro,
+    Body,
+    CallerDep,
+    Ctx,
+    IdempotencyKey,
+    ResumeToken,
+    Shape,
+    problems,
+)
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.api.v1.shapes import HoldShape, PlacedShape, SettledShape
 from tallybook.api.v1.transfers import Noted, Placed, mark_replay
-from tallybook.domain.ids import LedgerId
+from tallybook.domain.errors import NotFoundError
+from tallybook.domain.ids import LedgerId, parse_plain_id
 from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import HoldPolicy
 from tallybook.domain.money import AMOUNT_MICRO_MAX, Credits
-from tallybook.usecases import wallets
+from tallybook.usecases import holds, wallets
 
 router = APIRouter(
     prefix="/v1/holds",
@@ -34,6 +44,9 @@ class HoldBody(Placed, Noted):
     )
     on_expiry: HoldPolicy = HoldPolicy.RELEASE
     estimate_micro: Annotated[StrictInt, Field(ge=0, le=AMOUNT_MICRO_MAX)] | None = None
+    parent: Annotated[str, Field(max_length=60, examples=["hld_12_3"])] | None = Field(
+        default=None, description="Take it out of this open hold instead of what is available."
+    )
 
     @field_validator("on_expiry", mode="before")
     @classmethod
@@ -44,7 +57,13 @@ class HoldBody(Placed, Noted):
     def _estimate_fits(self) -> Self:
         if self.estimate_micro is not None and self.estimate_micro > self.amount_micro:
             raise ValueError("estimate_micro is larger than amount_micro")
+        if self.parent is not None and (self.wallet is not None or self.user_id is not None):
+            raise ValueError("parent says which wallet; give neither wallet nor user_id")
         return self
+
+    def parent_id(self) -> LedgerId | None:
+        """The hold that it is taken out of, if one was named."""
+        return None if self.parent is None else LedgerId.parse("hld", self.parent)
 
 
 class CaptureBody(Noted):
@@ -52,6 +71,23 @@ class CaptureBody(Noted):
 
     amount_micro: Annotated[StrictInt, Field(ge=0, le=AMOUNT_MICRO_MAX)]
     final: bool = True
+    allow_excess: Annotated[
+        bool, Field(description="Spend what is beyond the hold from what is available; needs exceed_holds.")
+    ] = False
+
+
+class ExtendBody(Body):
+    """How long the hold shall live from now; it never lives shorter than it was to."""
+
+    lifetime_seconds: Annotated[StrictInt, Field(ge=1, le=recipes.HOLD_LIFETIME_MAX_SECONDS)]
+
+
+class HoldPage(Shape):
+    """A page of holds, newest first; ``next_cursor`` goes into ``after``."""
+
+    data: list[HoldShape]
+    has_more: bool
+    next_cursor: str | None = Field(examples=["hld_12_3"])
 
 
 class ReleaseBody(Noted):
@@ -85,6 +121,29 @@ async def place_hold(
     return PlacedShape.from_domain(answer)
 
 
+@router.get("", summary="Holds of a wallet")
+async def list_holds(
+    ctx: Ctx,
+    caller: CallerDep,
+    wallet: Annotated[str, Query(max_length=40, examples=["wal_12"])],
+    status: Annotated[
+        Literal["open", "settled", "left_behind", "all"],
+        Query(description="`left_behind`: settled by its policy, since nobody did in time."),
+    ] = "all",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[str | None, Query(description="The last hold of the page before.")] = None,
+) -> HoldPage:
+    """Holds that the caller could settle, newest first."""
+    wallet_id = parse_plain_id("wal", wallet)
+    cursor = LedgerId.parse("hld", after) if after else LedgerId(wallet_id, 2**62)
+    if cursor.wallet_id != wallet_id:
+        raise NotFoundError("This cursor belongs to another wallet.")
+    found = await holds.holds(ctx, caller, wallet_id, status=status, before=cursor.version, limit=limit + 1)
+    page = [HoldShape.from_domain(hold) for hold in found[:limit]]
+    more = len(found) > limit
+    return HoldPage(data=page, has_more=more, next_cursor=page[-1].id if more else None)
+
+
 @router.get("/{hold}", summary="A hold")
 async def get_hold(ctx: Ctx, caller: CallerDep, hold: str) -> HoldShape:
     """A hold as it is now."""
@@ -109,6 +168,7 @@ async def capture_hold(
         credits=Credits(body.amount_micro),
         key=key,
         final=body.final,
+        allow_excess=body.allow_excess,
         note=body.note(),
         resume=resume,
     )
@@ -129,3 +189,15 @@ async def release_hold(
     answer = await wallets.release_hold(ctx, caller, LedgerId.parse("hld", hold), key=key, note=body.note())
     mark_replay(answer, response)
     return SettledShape.from_domain(answer)
+
+
+@router.post("/{hold}/extend", summary="Keep a hold alive")
+async def extend_hold(
+    ctx: Ctx, caller: CallerDep, key: IdempotencyKey, hold: str, body: ExtendBody
+) -> HoldShape:
+    """Let it live so long from now, as a heartbeat does. Repeating it is harmless, so the key is not kept."""
+    del key
+    found = await holds.extend(
+        ctx, caller, LedgerId.parse("hld", hold), lifetime_seconds=body.lifetime_seconds
+    )
+    return HoldShape.from_domain(found)

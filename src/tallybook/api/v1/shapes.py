@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tallybook.api.deps import Shape
 from tallybook.domain.ids import plain_id
-from tallybook.domain.ledger.requests import Answer, Hold, Transfer, Wallet
+from tallybook.domain.ledger.requests import Answer, Hold, Lot, Transfer, Wallet
 
 
 class Balances(Shape):
@@ -181,10 +181,15 @@ class HoldShape(Shape):
     captured_micro: int
     released_micro: int
     remaining_micro: int
+    delegated_micro: int = Field(description="What sub-holds have taken out of it.")
+    parent: str | None = Field(description="The hold that it was taken out of.")
     on_expiry: str
     expires_at: datetime
     placed_at: datetime
     settled_at: datetime | None
+    settled_by: Literal["capture", "release", "expiry"] | None = Field(
+        description="`expiry`: it was left behind, and settled by its policy."
+    )
 
     @classmethod
     def from_domain(cls, hold: Hold) -> HoldShape:
@@ -197,10 +202,46 @@ class HoldShape(Shape):
             captured_micro=hold.captured_micro,
             released_micro=hold.released_micro,
             remaining_micro=hold.remaining_micro,
+            delegated_micro=hold.delegated_micro,
+            parent=hold.parent.wire("hld") if hold.parent else None,
             on_expiry=hold.on_expiry,
             expires_at=hold.expires_at,
             placed_at=hold.placed_at,
             settled_at=hold.settled_at,
+            settled_by=hold.settled_by,
+        )
+
+
+class LotShape(Shape):
+    """Credits that arrived together, and what is left of them."""
+
+    id: str = Field(examples=["lot_12_3"])
+    source: str = Field(examples=["purchase"])
+    amount_micro: int
+    available_micro: int
+    held_micro: int
+    priority: int = Field(description="Lower burns first; then what expires sooner, then what came earlier.")
+    expires_at: datetime | None
+    price_minor: int | None = Field(description="What was paid for the whole lot.")
+    currency: str | None
+    reference: str | None
+    created_at: datetime
+
+    @classmethod
+    def from_domain(cls, lot: Lot) -> LotShape:
+        """Draw a lot."""
+        return cls(
+            id=lot.id.wire("lot"),
+            source=lot.source,
+            amount_micro=lot.amount_micro,
+            available_micro=lot.available_micro,
+            held_micro=lot.held_micro,
+            priority=lot.priority,
+            expires_at=lot.expires_at,
+            price_minor=lot.price_minor,
+            currency=lot.currency,
+            reference=lot.reference,
+            created_at=lot.created_at,
         )
 
 

@@ -26,7 +26,7 @@ from tallybook.api.v1.shapes import PostedShape, TransferShape
 from tallybook.domain.ids import LedgerId, parse_plain_id
 from tallybook.domain.ledger.requests import Answer, Note
 from tallybook.domain.money import Credits
-from tallybook.usecases import wallets
+from tallybook.usecases import lots, wallets
 
 router = APIRouter(
     prefix="/v1/transfers",
@@ -74,6 +74,12 @@ class TransferBody(Placed, Noted):
     amount_micro: AmountMicro
 
 
+class GiveBackBody(Noted):
+    """How much to give back; by default all that was not given back yet."""
+
+    amount_micro: AmountMicro | None = None
+
+
 def mark_replay(answer: Answer, response: Response) -> None:
     """Say in a header, not in the body, that this answer had been given before."""
     if answer.replayed:
@@ -109,3 +115,20 @@ async def get_transfer(ctx: Ctx, caller: CallerDep, transfer: str) -> TransferSh
     """One immutable line of the ledger."""
     found = await wallets.transfer(ctx, caller, LedgerId.parse("trf", transfer))
     return TransferShape.from_domain(found)
+
+
+@router.post("/{transfer}/give-back", status_code=201, summary="Give a spend back")
+async def give_back(
+    ctx: Ctx, caller: CallerDep, key: IdempotencyKey, transfer: str, body: GiveBackBody, response: Response
+) -> PostedShape:
+    """Return credits of a spend or a capture to the lots they came from, as if the work had cost less."""
+    answer = await lots.give_back(
+        ctx,
+        caller,
+        LedgerId.parse("trf", transfer),
+        credits=None if body.amount_micro is None else Credits(body.amount_micro),
+        key=key,
+        note=body.note(),
+    )
+    mark_replay(answer, response)
+    return PostedShape.from_domain(answer)

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from tallybook.api.deps import CallerDep, Ctx, Shape, problems
 from tallybook.api.json_bodies import StrictJsonRoute
-from tallybook.api.v1.shapes import TransferShape, WalletShape
+from tallybook.api.v1.shapes import LotShape, TransferShape, WalletShape
 from tallybook.domain.errors import NotFoundError
 from tallybook.domain.ids import LedgerId, parse_plain_id
-from tallybook.usecases import wallets
+from tallybook.usecases import lots, wallets
 
 router = APIRouter(
     prefix="/v1/wallets", tags=["wallets"], route_class=StrictJsonRoute, responses=problems(401, 403, 404)
@@ -36,6 +36,14 @@ class TransferPage(Shape):
     next_cursor: str | None = Field(examples=["trf_12_2"])
 
 
+class LotList(Shape):
+    """The lots of a wallet that still have credits, in the order in which they burn."""
+
+    data: list[LotShape]
+    has_more: bool = False
+    next_cursor: str | None = None
+
+
 @router.get("", summary="The wallet of a user")
 async def list_wallets(
     ctx: Ctx,
@@ -54,6 +62,13 @@ async def get_wallet(ctx: Ctx, caller: CallerDep, wallet: str) -> WalletShape:
     """A wallet as it is now."""
     found = await wallets.wallet(ctx, caller, parse_plain_id("wal", wallet))
     return WalletShape.from_domain(found)
+
+
+@router.get("/{wallet}/lots", summary="A wallet's lots")
+async def list_lots(ctx: Ctx, caller: CallerDep, wallet: str) -> LotList:
+    """What the credits are made of: source, price, priority, expiry."""
+    found = await lots.lots(ctx, caller, parse_plain_id("wal", wallet))
+    return LotList(data=[LotShape.from_domain(lot) for lot in found])
 
 
 @router.get("/{wallet}/transfers", summary="A wallet's history")

@@ -51,3 +51,21 @@ class CaptureExceedsHoldError(BillingError):
     """The capture is larger than what is left of the hold."""
 
     code = "capture_exceeds_hold"
+
+
+class TransferNotFoundError(BillingError):
+    """There is no such spend or capture of yours to give back."""
+
+    code = "transfer_not_found"
+
+
+class GiveBackExceedsError(BillingError):
+    """More than the transfer took, less what was given back before."""
+
+    code = "give_back_exceeds"
+
+
+class BatchRefusedError(BillingError):
+    """One item was refused, so nothing of the batch was booked."""
+
+    code = "batch_refused"

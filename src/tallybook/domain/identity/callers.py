@@ -29,6 +29,7 @@ class Permission(StrEnum):
     CONSUME_CREDITS = "consume_credits"
     PURCHASE_CREDITS = "purchase_credits"
     GRANT_CREDITS = "grant_credits"
+    EXCEED_HOLDS = "exceed_holds"
 
 
 SEED_PERMISSIONS = (

@@ -9,9 +9,12 @@
 | what the work cost        | capture     | held                 | usage; if final, held → available       |
 | the work did not happen   | release     | held                 | available                               |
 | money that went back      | clawback    | available, then debt | refunded or disputed                    |
+| usage that did not count  | give_back   | usage                | available (then available → debt)       |
+| a sub-hold                | hold        | held                 | held                                    |
+| what its time has run out | (in SQL)    | available            | expired                                 |
 
 Whether the accounts may move (enough credits, hold still open, same terms on a retry) is decided under the
-wallet's lock by ``postgres/functions/post_v1.sql``, and nowhere else.
+wallet's lock by ``postgres/functions/post_v2.sql``, and nowhere else.
 """
 
 from __future__ import annotations
@@ -111,11 +114,13 @@ def hold(
     on_expiry: HoldPolicy = HoldPolicy.RELEASE,
     estimate: Credits | None = None,
     session_user_id: int | None = None,
+    parent: LedgerId | None = None,
     note: Note | None = None,
 ) -> Posting:
     """Credits set aside before the work; ``estimate`` is what ``capture_estimate`` would take at expiry.
 
-    ``session_user_id`` is the user whose session places it; None when the app itself does.
+    ``session_user_id`` is the user whose session places it; None when the app itself does. With a ``parent`` it is
+    taken out of that hold instead of what is available.
     """
     return _noted(
         Posting(
@@ -128,6 +133,7 @@ def hold(
             on_expiry=on_expiry,
             estimate_micro=None if estimate is None else estimate.micro,
             session_user_id=session_user_id,
+            parent_version=None if parent is None else parent.version,
         ),
         note,
     )
@@ -140,9 +146,13 @@ def capture(
     app_id: int,
     key: str | None,
     final: bool = True,
+    allow_excess: bool = False,
     note: Note | None = None,
 ) -> Posting:
-    """Take what the work cost; a final capture gives the rest back and may be of zero."""
+    """Take what the work cost; a final capture gives the rest back and may be of zero.
+
+    With ``allow_excess`` what is beyond the hold is spent from what is available, all of it or nothing.
+    """
     return _noted(
         Posting(
             op="capture",
@@ -152,6 +162,7 @@ def capture(
             amount_micro=credits.micro if final and credits.micro == 0 else positive(credits).micro,
             hold_version=hold_id.version,
             final=final,
+            allow_excess=allow_excess or None,
         ),
         note,
     )
@@ -190,6 +201,23 @@ def clawback(
             amount_micro=positive(credits).micro,
             house=house,
             lot_version=None if lot is None else lot.version,
+        ),
+        note,
+    )
+
+
+def give_back(
+    transfer_id: LedgerId, credits: Credits | None, *, app_id: int, key: str | None, note: Note | None = None
+) -> Posting:
+    """Credits of a spend or a capture back to the lots they came from; None is all that was not given back yet."""
+    return _noted(
+        Posting(
+            op="give_back",
+            wallet_id=transfer_id.wallet_id,
+            app_id=app_id,
+            key=key,
+            amount_micro=None if credits is None else positive(credits).micro,
+            undoes_version=transfer_id.version,
         ),
         note,
     )

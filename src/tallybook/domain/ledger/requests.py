@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.money import Credits
@@ -144,10 +144,35 @@ class Hold:
     captured_micro: int
     released_micro: int
     remaining_micro: int
+    delegated_micro: int
     on_expiry: HoldPolicy
     expires_at: datetime
     placed_at: datetime
     settled_at: datetime | None
+    settled_by: Literal["capture", "release", "expiry"] | None
+    parent: LedgerId | None
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether nobody settled it in time, so that its policy did."""
+        return self.settled_by == "expiry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """Credits that arrived together, and what is left of them; amounts in micro-credits, the price in minor units."""
+
+    id: LedgerId
+    source: str
+    amount_micro: int
+    available_micro: int
+    held_micro: int
+    priority: int
+    expires_at: datetime | None
+    price_minor: int | None
+    currency: str | None
+    reference: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tallybook.domain.identity.callers import HOUSE_APP_ID, KEY_SEPARATOR, Caller
-from tallybook.domain.ledger.requests import Hold, Transfer
+from tallybook.domain.ledger.requests import Hold, Transfer, Wallet
 
 
 def shown_to(caller: Caller, line: Transfer) -> Transfer:
@@ -31,3 +31,9 @@ def may_settle(caller: Caller, hold: Hold) -> bool:
     if hold.app_id != caller.app_id:
         return False
     return caller.by_key or (hold.session_user_id is not None and hold.session_user_id == caller.user_id)
+
+
+def may_see(caller: Caller, wallet: Wallet, *, is_member: bool) -> bool:
+    """Whether this caller may know of the wallet: its owner, a member of its organisation, an app by key, the house."""
+    own = caller.user_id is not None and (wallet.owner_user_id == caller.user_id or is_member)
+    return own or caller.by_key or caller.rules_the_house

@@ -46,6 +46,16 @@ WHERE t.wallet_id = :wallet_id AND t.version = :version;
 -- One hold as it is now.
 SELECT * FROM tallybook.holds WHERE wallet_id = :wallet_id AND version = :version;
 
+-- name: holds
+-- A page of a wallet's holds, newest first, before a version.
+SELECT * FROM tallybook.holds
+WHERE wallet_id = :wallet_id AND version < :before AND CASE :status::text
+    WHEN 'open' THEN settled_at IS NULL
+    WHEN 'settled' THEN settled_at IS NOT NULL
+    WHEN 'left_behind' THEN settled_by = 'expiry'
+    ELSE true END
+ORDER BY version DESC LIMIT :limit;
+
 -- name: lots
 -- The lots of a wallet that still have credits, in burn order.
 SELECT * FROM tallybook.lots_now

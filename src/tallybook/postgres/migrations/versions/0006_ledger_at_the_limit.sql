@@ -89,6 +89,12 @@ DROP INDEX tallybook.holds_open_by_expiry;
 CREATE INDEX holds_open_by_expiry ON tallybook.holds (coalesce(extended_to, expires_at)) WHERE settled_at IS NULL;
 CREATE INDEX holds_left_behind ON tallybook.holds (wallet_id, version) WHERE settled_by = 'expiry';
 
+ALTER TABLE tallybook.apps
+DROP CONSTRAINT apps_permissions_check,
+ADD CHECK (permissions <@ ARRAY[
+    'read_user_info', 'read_credits', 'consume_credits', 'purchase_credits', 'grant_credits', 'exceed_holds'
+]::text[]);
+
 ALTER TABLE tallybook.lots DROP COLUMN held_micro;
 ALTER TABLE tallybook.lots ADD CHECK (available_micro <= amount_micro);
 CREATE INDEX lots_by_expiry ON tallybook.lots (expires_at) WHERE available_micro > 0 AND expires_at IS NOT NULL;

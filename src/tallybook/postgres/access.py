@@ -1,0 +1,43 @@
+"""What a rule needs to know of a wallet before a caller may act on it, read in the caller's own transaction."""
+
+from __future__ import annotations
+
+from tallybook.domain.errors import HoldNotFoundError, WalletNotFoundError
+from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.ids import LedgerId
+from tallybook.domain.ledger.requests import Hold, Wallet
+from tallybook.domain.ledger.sight import may_see, may_settle
+from tallybook.postgres import ledger
+from tallybook.postgres.pool import Transaction
+
+
+async def visible_wallet(tx: Transaction, caller: Caller, wallet_id: int, permission: Permission) -> Wallet:
+    """The wallet, if the caller may act on it; a stranger learns nothing, not even that it exists.
+
+    Raises:
+        PermissionDeniedError: the caller's app lacks the permission. WalletNotFoundError: none, or not theirs.
+    """
+    caller.require(permission)
+    found = await ledger.wallet(tx, wallet_id)
+    member = caller.user_id is not None and await ledger.is_member(
+        tx, found.owner_organisation_id, caller.user_id
+    )
+    if not may_see(caller, found, is_member=member):
+        raise WalletNotFoundError
+    return found
+
+
+async def own_hold(tx: Transaction, caller: Caller, hold_id: LedgerId, permission: Permission) -> Hold:
+    """The hold, if the caller may settle it.
+
+    Raises:
+        HoldNotFoundError: none, or another app's or user's.
+    """
+    try:
+        await visible_wallet(tx, caller, hold_id.wallet_id, permission)
+    except WalletNotFoundError:
+        raise HoldNotFoundError from None
+    found = await ledger.hold(tx, hold_id)
+    if not may_settle(caller, found):
+        raise HoldNotFoundError
+    return found

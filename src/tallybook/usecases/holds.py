@@ -1,0 +1,48 @@
+"""Holds beside the wallet's own verbs: keep one alive, list them, and settle what is due."""
+
+from __future__ import annotations
+
+from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.ids import LedgerId
+from tallybook.domain.ledger.requests import Hold
+from tallybook.domain.ledger.sight import may_settle
+from tallybook.postgres import ledger
+from tallybook.postgres.access import own_hold, visible_wallet
+from tallybook.usecases.context import Context
+
+WALLETS_AT_ONCE = 100
+"""How many wallets one transaction settles: thousands of holds that fall due together are not one long lock."""
+
+
+async def extend(ctx: Context, caller: Caller, hold_id: LedgerId, *, lifetime_seconds: int) -> Hold:
+    """Let a hold live so long from now; never shorter than it was to, so repeating it is harmless.
+
+    Raises:
+        HoldNotFoundError: none, or another app's or user's. HoldSettledError: it is settled, or due to be.
+    """
+    async with ctx.db.transaction() as tx:
+        await own_hold(tx, caller, hold_id, Permission.CONSUME_CREDITS)
+        await ledger.extend_hold(tx, ctx.clock(), hold_id, lifetime_seconds=lifetime_seconds)
+        return await ledger.hold(tx, hold_id)
+
+
+async def holds(
+    ctx: Context, caller: Caller, wallet_id: int, *, status: str, before: int, limit: int
+) -> list[Hold]:
+    """A page of a wallet's holds, newest first: those of them that the caller could settle."""
+    async with ctx.db.snapshot() as tx:
+        await visible_wallet(tx, caller, wallet_id, Permission.READ_CREDITS)
+        found = await ledger.holds(tx, wallet_id, status=status, before=before, limit=limit)
+    return [hold for hold in found if may_settle(caller, hold)]
+
+
+async def settle_due(ctx: Context) -> int:
+    """Settle holds by their policy and expire lots, until nothing is due; gives how many."""
+    settled = 0
+    while True:
+        async with ctx.db.transaction() as tx:
+            wallets, things = await ledger.settle_due(tx, ctx.clock(), limit=WALLETS_AT_ONCE)
+        settled += things
+        # A wallet that somebody else holds is skipped: the next call finds it.
+        if wallets == 0 or things == 0:
+            return settled
