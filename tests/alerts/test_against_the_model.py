@@ -18,7 +18,7 @@ from tallybook.domain.errors import InsufficientCreditsError
 from tallybook.domain.ids import LedgerId
 from tallybook.usecases import alerts
 
-EXAMPLES = int(os.environ.get("TALLYBOOK_ALERT_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("TALLYBOOK_ALERT_EXAMPLES", "40"))
 AMOUNTS = st.integers(1, 40)
 # Around the slots and windows: a minute, an hour, 24 minutes, a day, and on into the next month.
 GAPS = st.sampled_from((0, 0, 1, 59, 61, 600, 1440, 3480, 3541, 3600, 20_000, 84_961, 86_400, 700_000))

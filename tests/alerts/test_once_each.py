@@ -182,3 +182,20 @@ async def test_a_changed_alert_begins_anew_and_an_ended_one_is_silent(desk: Desk
     await desk.look()
     assert len(desk.crossed(wallet, changed)) == 3
     assert desk.crossed(wallet, ended) == [(2, None)]
+
+
+async def test_a_low_balance_set_later_does_not_count_a_spend_twice(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=1000)
+    budget = await desk.set_alert(wallet, spend_threshold(100))
+    await desk.spend(wallet, 45)
+    await desk.look()
+
+    await desk.set_alert(wallet, low_balance(10))
+    await desk.look()
+    await desk.spend(wallet, 4)
+    await desk.look()
+    assert desk.crossed(wallet, budget) == []
+    await desk.spend(wallet, 1)
+    await desk.look()
+
+    assert desk.crossed(wallet, budget) == [(4, 50)]

@@ -21,6 +21,22 @@ CREATE TYPE tallybook.account AS ENUM (
 
 COMMENT ON TYPE tallybook.account IS 'The three accounts of a wallet (available and held: what we owe the customer; debt: what they owe us), then the house accounts.';
 
+CREATE TYPE tallybook.alert_line AS (
+	wallet_id bigint,
+	version bigint,
+	created_at timestamp with time zone,
+	available_after bigint,
+	spent bigint,
+	is_counted boolean,
+	is_settled boolean,
+	second bigint,
+	month bigint
+);
+
+COMMENT ON COLUMN tallybook.alert_line.second IS 'Whole seconds since 1970.';
+
+COMMENT ON COLUMN tallybook.alert_line.month IS 'Months since the year 0, in UTC.';
+
 CREATE TYPE tallybook.alert_range AS (
 	wallet_id bigint,
 	low_version bigint,
@@ -34,6 +50,25 @@ CREATE TYPE tallybook.alert_slot AS (
 	span text,
 	slot bigint,
 	spent_micro bigint
+);
+
+CREATE TYPE tallybook.alert_watched AS (
+	wallet_id bigint,
+	alert_id bigint,
+	revision integer,
+	began_at timestamp with time zone,
+	app_id integer,
+	kind text,
+	amount_micro bigint,
+	margin_micro bigint,
+	span text,
+	rearm_percent smallint,
+	percents smallint[],
+	observed_version bigint,
+	high_version bigint,
+	is_fired boolean,
+	period bigint,
+	fired_percent smallint
 );
 
 CREATE TYPE tallybook.lot_part AS (
@@ -218,6 +253,33 @@ $$;
 
 COMMENT ON FUNCTION apps.may(p_permission text) IS 'Whether the app of this connection holds a permission.';
 
+CREATE FUNCTION tallybook.alert_lines_v1(p_ranges tallybook.alert_range[]) RETURNS SETOF tallybook.alert_line
+    LANGUAGE sql STABLE ROWS 20000
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+    SELECT x.wallet_id, x.version, x.created_at, x.available_after, x.spent, x.is_counted, x.is_settled,
+        floor(extract(EPOCH FROM x.created_at))::bigint,
+        (extract(YEAR FROM x.created_at AT TIME ZONE 'UTC') * 12
+            + extract(MONTH FROM x.created_at AT TIME ZONE 'UTC'))::bigint
+    FROM (
+        SELECT r.wallet_id, t.version, t.created_at, t.available_after, r.high_version,
+            CASE WHEN t.credit = 'usage' THEN t.amount_micro WHEN t.debit = 'usage' THEN -t.amount_micro ELSE 0 END AS spent,
+            r.counts AND t.version > r.counted_version AS is_counted,
+            lead(t.part_of) OVER (PARTITION BY t.wallet_id ORDER BY t.version) IS NULL AS is_settled
+        FROM unnest(p_ranges) AS r
+        INNER JOIN transfers AS t
+            ON t.wallet_id = r.wallet_id AND t.version > r.low_version AND t.version <= r.high_version + 1
+    ) AS x
+    WHERE x.version <= x.high_version
+    UNION ALL
+    SELECT r.wallet_id, 0, w.created_at, 0, 0, false, true, 0, 0
+    FROM unnest(p_ranges) AS r INNER JOIN wallets AS w ON w.wallet_id = r.wallet_id
+    WHERE r.low_version < 0
+$$;
+
+COMMENT ON FUNCTION tallybook.alert_lines_v1(p_ranges tallybook.alert_range[]) IS 'Transfers, each with what it spent and whether its request ended with it: what a leg leaves within one is no balance.';
+
 CREATE FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[], p_transfers integer) RETURNS tallybook.alert_range[]
     LANGUAGE sql STABLE
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -255,63 +317,38 @@ $$;
 
 COMMENT ON FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[], p_transfers integer) IS 'Which transfers of which wallets one pass reads: never much more than it may, and always some.';
 
-CREATE FUNCTION tallybook.alert_slot_v1(p_span text, p_at timestamp with time zone) RETURNS bigint
-    LANGUAGE sql IMMUTABLE
+CREATE FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[]) RETURNS TABLE(wallet_id bigint, span text, slot bigint, spent bigint)
+    LANGUAGE sql STABLE ROWS 20000
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
-    SELECT CASE p_span
-        WHEN 'hour' THEN floor(extract(EPOCH FROM p_at) / 60)::bigint
-        WHEN 'day' THEN floor(extract(EPOCH FROM p_at) / 1440)::bigint
-        ELSE (extract(YEAR FROM p_at AT TIME ZONE 'UTC') * 12 + extract(MONTH FROM p_at AT TIME ZONE 'UTC'))::bigint
-    END
+    SELECT r.wallet_id, k.span, k.slot, k.spent_micro
+    FROM unnest(p_ranges) AS r
+    INNER JOIN alert_watches AS e ON e.wallet_id = r.wallet_id
+    CROSS JOIN unnest(e.slots) AS k
+    WHERE r.counts
 $$;
 
-COMMENT ON FUNCTION tallybook.alert_slot_v1(p_span text, p_at timestamp with time zone) IS 'Which slot of a span a time falls in: a minute of the hour, 24 minutes of the day, a month (all UTC).';
+COMMENT ON FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[]) IS 'What was spent lately, as far as it was looked at before.';
 
 CREATE FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[]) RETURNS bigint
     LANGUAGE sql
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
-    WITH watched AS MATERIALIZED (
-        SELECT r.wallet_id, s.observed_version, s.is_fired, s.period, s.fired_percent, a.alert_id, a.revision, a.began_at,
-            a.app_id, a.kind, a.amount_micro, a.margin_micro, a.span, a.rearm_percent, a.percents
-        FROM unnest(p_ranges) AS r
-        INNER JOIN alert_states AS s ON s.wallet_id = r.wallet_id
-        INNER JOIN alerts AS a ON a.alert_id = s.alert_id AND a.revision = s.revision AND a.ended_at IS NULL
-    ),
-    -- The transfers, each with what it spent and whether its request ended with it: legs within one are no balance.
-    lines AS MATERIALIZED (
-        SELECT x.* FROM (
-            SELECT r.wallet_id, r.counts, t.version, t.available_after, t.created_at,
-                t.version > r.counted_version AS is_counted,
-                CASE WHEN t.credit = 'usage' THEN t.amount_micro WHEN t.debit = 'usage' THEN -t.amount_micro ELSE 0 END AS spent,
-                lead(t.part_of) OVER (PARTITION BY t.wallet_id ORDER BY t.version) IS NULL AS is_settled,
-                t.version > r.high_version AS is_beyond
-            FROM unnest(p_ranges) AS r
-            INNER JOIN transfers AS t
-                ON t.wallet_id = r.wallet_id AND t.version > r.low_version AND t.version <= r.high_version + 1
-        ) AS x
-        WHERE NOT x.is_beyond
-        UNION ALL
-        SELECT r.wallet_id, false, 0, 0, w.created_at, false, 0, true, false
-        FROM unnest(p_ranges) AS r INNER JOIN wallets AS w ON w.wallet_id = r.wallet_id
-        WHERE r.low_version < 0
-    ),
-    stored AS (
-        SELECT r.wallet_id, k.span, k.slot, k.spent_micro
-        FROM unnest(p_ranges) AS r
-        INNER JOIN alert_watches AS e ON e.wallet_id = r.wallet_id
-        CROSS JOIN unnest(e.slots) AS k
-        WHERE r.counts
-    ),
+    WITH watched AS MATERIALIZED (SELECT * FROM watched_alerts_v1(p_ranges)),
+    lines AS MATERIALIZED (SELECT * FROM alert_lines_v1(p_ranges)),
     points AS (
-        SELECT c.wallet_id, c.span, c.slot, 0 AS version, c.spent_micro AS spent, true AS is_settled, NULL AS created_at
-        FROM stored AS c
+        SELECT c.wallet_id, c.span, c.slot, 0 AS version, c.spent, true AS is_settled, NULL AS created_at
+        FROM alert_slots_v1(p_ranges) AS c
         UNION ALL
-        SELECT l.wallet_id, s.span, alert_slot_v1(s.span, l.created_at), l.version, l.spent, l.is_settled, l.created_at
+        SELECT l.wallet_id, s.span, s.slot, l.version, l.spent, l.is_settled, l.created_at
         FROM lines AS l
-        CROSS JOIN (VALUES ('hour'), ('day'), ('month')) AS s (span)
-        WHERE l.counts AND l.is_counted
+        CROSS JOIN LATERAL (
+            VALUES ('hour', l.second / 60), ('day', l.second / 1440), ('month', l.month)
+        ) AS s (span, slot)
+        WHERE l.is_counted
     ),
     running AS (
         SELECT p.*,
@@ -406,9 +443,8 @@ CREATE FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_r
             period = coalesce(x.period, alert_states.period),
             fired_percent = coalesce(x.percent, alert_states.fired_percent)
         FROM (
-            SELECT w.wallet_id, w.alert_id, r.high_version, t.fires, v.period, v.percent
+            SELECT w.wallet_id, w.alert_id, w.high_version, t.fires, v.period, v.percent
             FROM watched AS w
-            INNER JOIN unnest(p_ranges) AS r ON r.wallet_id = w.wallet_id
             LEFT JOIN turns AS t
                 ON t.wallet_id = w.wallet_id AND t.alert_id = w.alert_id AND t.from_the_end = 1
             LEFT JOIN (
@@ -506,6 +542,7 @@ $$;
 CREATE FUNCTION tallybook.begin_alerts_v1(p_wallets bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 BEGIN
     -- A default begins by time. The owner's own low balance also looks at the balance that it finds.
@@ -2248,6 +2285,20 @@ BEGIN
     RETURN v_decisions;
 END $$;
 
+CREATE FUNCTION tallybook.watched_alerts_v1(p_ranges tallybook.alert_range[]) RETURNS SETOF tallybook.alert_watched
+    LANGUAGE sql STABLE ROWS 4000
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+    SELECT r.wallet_id, a.alert_id, a.revision, a.began_at, a.app_id, a.kind, a.amount_micro, a.margin_micro, a.span,
+        a.rearm_percent, a.percents, s.observed_version, r.high_version, s.is_fired, s.period, s.fired_percent
+    FROM unnest(p_ranges) AS r
+    INNER JOIN alert_states AS s ON s.wallet_id = r.wallet_id
+    INNER JOIN alerts AS a ON a.alert_id = s.alert_id AND a.revision = s.revision AND a.ended_at IS NULL
+$$;
+
+COMMENT ON FUNCTION tallybook.watched_alerts_v1(p_ranges tallybook.alert_range[]) IS 'The alerts of some wallets, and where each stands there.';
+
 CREATE FUNCTION tallybook.write_legs_v2(INOUT w tallybook.wallets, r tallybook.posting_request, h tallybook.holds, p_legs tallybook.transfers[], p_budgets bigint[], p_note_digest bytea) RETURNS tallybook.wallets
     LANGUAGE plpgsql
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -3293,9 +3344,11 @@ REVOKE ALL ON FUNCTION apps.insert_transaction() FROM PUBLIC;
 REVOKE ALL ON FUNCTION apps.may(p_permission text) FROM PUBLIC;
 GRANT ALL ON FUNCTION apps.may(p_permission text) TO tallybook_apps;
 
+REVOKE ALL ON FUNCTION tallybook.alert_lines_v1(p_ranges tallybook.alert_range[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[], p_transfers integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION tallybook.alert_slot_v1(p_span text, p_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[]) FROM PUBLIC;
 
@@ -3420,6 +3473,8 @@ GRANT ALL ON FUNCTION tallybook.verify_v2() TO tallybook_runtime;
 REVOKE ALL ON FUNCTION tallybook.version_at_v1(p_wallet_id bigint, p_version bigint, p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.walk_v2(p_now timestamp with time zone, w tallybook.wallets, p_requests tallybook.posting_request[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.watched_alerts_v1(p_ranges tallybook.alert_range[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.write_legs_v2(INOUT w tallybook.wallets, r tallybook.posting_request, h tallybook.holds, p_legs tallybook.transfers[], p_budgets bigint[], p_note_digest bytea) FROM PUBLIC;
 

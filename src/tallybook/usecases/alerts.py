@@ -28,7 +28,7 @@ from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
 
 WALLETS_OF_A_PASS = 2_000
-TRANSFERS_OF_A_PASS = 20_000
+TRANSFERS_OF_A_PASS = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from tallybook.usecases.context import Context
 _log = structlog.get_logger("tallybook.worker")
 _ROUND_SECONDS = 1.0
 """How long to rest after a round, when nothing lags behind, and after a mishap."""
-_REST = {Verdict.MORE: 20.0, Verdict.BEHIND: 2.0}
-"""How many times as long as a pass took to rest after it: a twentieth of a connection, or a third to catch up."""
+_REST = {Verdict.MORE: 20.0, Verdict.BEHIND: 1.0}
+"""How many times as long as a pass took to rest after it: a twentieth of a connection, or a half to catch up."""
 _REST_SECONDS_MIN = 0.01
 
 
