@@ -38,7 +38,7 @@ class Request(Generic[T]):
     """One request: what to send, and how its answer is read.
 
     ``key`` is the idempotency key, the same for each attempt. Without ``repeatable`` a second
-    attempt could do harm, so there is none.
+    attempt could do harm, so there is none. ``resume`` is the token of this request's refusal.
     """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -47,6 +47,7 @@ class Request(Generic[T]):
     query: Mapping[str, str | int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     key: str | None = None
+    resume: str | None = None
     repeatable: bool = True
 
 
@@ -118,13 +119,14 @@ def history(
 
 
 def _post(kind: str, user: Target, amount_micro: int, **note: Any) -> Request[PostedTransfer]:
-    key = note.pop("idempotency_key") or new_key()
+    key, resume = note.pop("idempotency_key") or new_key(), note.pop("resume", None)
     return Request(
         method="POST",
         path="/v1/transfers",
         read=one(PostedTransfer),
         body={**_owner(user), "type": kind, "amount_micro": amount_micro, **given(**note)},
         key=key,
+        resume=resume,
     )
 
 
@@ -136,8 +138,12 @@ def spend(
     service: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
+    resume: str | None = None,
 ) -> Request[PostedTransfer]:
     """Spend credits at once, at a cost known beforehand.
+
+    ``resume`` (the error's ``resume_token``) goes on with a spend that was refused and then paid for: give all
+    else, the ``idempotency_key`` too, as it was.
 
     Raises:
         InsufficientCreditsError: not enough; nothing was taken.
@@ -151,6 +157,7 @@ def spend(
         service=service,
         metadata=metadata,
         idempotency_key=idempotency_key,
+        resume=resume,
     )
 
 
@@ -195,8 +202,9 @@ def place(
     service: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
+    resume: str | None = None,
 ) -> Request[PlacedHold]:
-    """Set credits aside before work of unknown cost.
+    """Set credits aside before work of unknown cost; ``resume`` as for ``transfers.spend``.
 
     ``estimate`` (credits) is what the policy ``capture_estimate`` takes when the hold is left behind.
 
@@ -220,6 +228,7 @@ def place(
             ),
         },
         key=idempotency_key or new_key(),
+        resume=resume,
     )
 
 

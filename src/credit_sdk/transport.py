@@ -74,12 +74,13 @@ class Connection:
 
 
 def _message(request: Request[T]) -> dict[str, Any]:
+    headers = {"Idempotency-Key": request.key, "Resume-Token": request.resume}
     return {
         "method": request.method,
         "url": request.path,
         "params": dict(request.query) or None,
         "json": None if request.body is None else dict(request.body),
-        "headers": {"Idempotency-Key": request.key} if request.key else None,
+        "headers": {name: value for name, value in headers.items() if value} or None,
     }
 
 

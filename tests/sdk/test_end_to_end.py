@@ -22,6 +22,7 @@ from credit_sdk.errors import (
     IdempotencyKeyReusedError,
     InvalidCredentialsError,
     PriceNotFoundError,
+    ResumeTokenInvalidError,
     TokenRevokedError,
     UserNotFoundError,
     WalletNotFoundError,
@@ -115,6 +116,24 @@ async def test_refusals_arrive_as_their_classes(running: Running, clients: Clien
     for call in clients(api_key="no key at all"):
         with pytest.raises(ApiKeyInvalidError):
             await call("wallets.list", running.user_id)
+
+
+async def test_a_refused_job_goes_on_with_its_token_once_there_are_credits(
+    running: Running, clients: Clients
+) -> None:
+    for call in clients():
+        for verb in ("transfers.spend", "holds.place"):
+            with pytest.raises(InsufficientCreditsError) as caught:
+                await call(verb, running.user_id, 5)
+            running.grant(EMAIL, 5)
+            job = {"idempotency_key": caught.value.idempotency_key, "resume": caught.value.resume_token}
+
+            first, again = [await call(verb, running.user_id, 5, **job) for _ in range(2)]
+
+            assert (again.id, first.replayed, again.replayed) == (first.id, False, True)
+            assert running.balance() == 0
+            with pytest.raises(ResumeTokenInvalidError):
+                await call(verb, running.user_id, 4, **job)
 
 
 async def test_holds_are_placed_captured_and_released(running: Running, clients: Clients) -> None:

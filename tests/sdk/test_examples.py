@@ -25,6 +25,31 @@ def run(running: Running, example: str, **more: str) -> str:
     return done.stdout
 
 
+def test_a_job_waits_for_its_payment_and_goes_on(running: Running) -> None:
+    waiting = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "resume_after_payment.py"), str(running.user_id)],
+        env={"API_BASE_URL": running.base_url, "API_KEY": running.api_key},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert waiting.stdout is not None
+    said = []
+    for line in waiting.stdout:
+        said.append(line.strip())
+        if line.startswith("Pay here: "):
+            break
+    checkout = running.http().post(said[-1].removeprefix("Pay here: "), data={"offer": "pack_100"})
+    session_id = checkout.headers["Location"].rpartition("/")[2]
+    running.sandbox.control(f"checkout/sessions/{session_id}/pay", card="4242424242424242")
+
+    rest, _ = waiting.communicate(timeout=60)
+
+    assert said[0] == "150 credits are missing. What would do:"
+    assert "2 x 100 Credits: 200 credits for 2000 usd (smallest unit)" in said
+    assert rest == "Done: 150 credits spent, 50 left.\n"
+    assert waiting.returncode == 0
+
+
 def test_the_examples_spend_meter_and_offer_a_checkout(running: Running) -> None:
     short = run(running, "metered_chat.py")
     offer = run(running, "spend_credits.py")

@@ -48,3 +48,21 @@ def test_an_error_survives_the_way_from_a_worker_process() -> None:
         {"shortfall_micro": 7},
         "job-1",
     )
+
+
+def test_a_refusal_for_want_of_credits_says_what_would_help() -> None:
+    offer = {"lookup_key": "pack_100", "quantity": 1}
+    facts = {
+        "shortfall_micro": 1,
+        "offers": [offer],
+        "pay_url": "http://x/pay/tbp_1",
+        "resume_token": "tbj_1",
+    }
+
+    helped = errors.refusal("insufficient_credits", facts=facts)
+    bare = errors.refusal("insufficient_credits", facts={"shortfall_micro": 1})
+
+    assert isinstance(helped, errors.InsufficientCreditsError)
+    assert isinstance(bare, errors.InsufficientCreditsError)
+    assert (helped.offers, helped.pay_url, helped.resume_token) == ([offer], "http://x/pay/tbp_1", "tbj_1")
+    assert (bare.offers, bare.pay_url, bare.resume_token) == ([], None, None)

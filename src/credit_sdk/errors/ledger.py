@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from credit_sdk.errors.base import CreditError
 
 
@@ -21,6 +23,21 @@ class InsufficientCreditsError(CreditError):
     """Not enough credits; the facts say how many are missing (``shortfall_micro``)."""
 
     default_code = "insufficient_credits"
+
+    @property
+    def offers(self) -> list[dict[str, Any]]:
+        """What would cover it, cheapest first: ``lookup_key``, ``quantity``, ``credits_micro``, ``amount_minor``."""
+        return list(self.facts.get("offers") or [])
+
+    @property
+    def pay_url(self) -> str | None:
+        """Where whoever pays is sent, good for a day; None when ``facts["pay_url_reason"]`` says why, and over SQL."""
+        return self.facts.get("pay_url")
+
+    @property
+    def resume_token(self) -> str | None:
+        """``resume`` of the same call, with the same ``idempotency_key``, once it is paid; None over SQL."""
+        return self.facts.get("resume_token")
 
 
 class AmountOutOfRangeError(CreditError):
