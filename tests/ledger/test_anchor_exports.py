@@ -202,6 +202,8 @@ async def test_a_killed_export_leaves_no_half_anchor(
         child.wait()
 
     left = len(anchored.files())
+    if late == 0:
+        assert (child.returncode, left) == (-signal.SIGKILL, 3), "it was killed while it wrote"
     assert await anchored.faults() == []
     await anchored.anchor()
     assert len(anchored.files()) == left + 1

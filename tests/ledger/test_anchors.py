@@ -7,6 +7,8 @@ from ledger.anchored import AnchoredLedger, read, rewrite
 from ledger.rewriting import do, wipe
 
 from tallybook.domain.errors import AnchorFailedError, InsufficientCreditsError
+from tallybook.domain.ledger.anchors import Span
+from tallybook.security.anchored_heads import HEADS_NAME, AnchoredHeads
 
 
 async def test_books_that_nobody_touched_agree_with_their_anchors(anchored: AnchoredLedger) -> None:
@@ -169,3 +171,52 @@ async def test_refusals_of_one_moment_are_all_anchored(anchored: AnchoredLedger)
 
     assert exported.transfers == 0
     assert len(await anchored.faults()) == 1
+
+
+REFUSALS = (
+    "INSERT INTO tallybook.refusals (wallet_id, app_id, key, terms, code, facts, wallet_version, created_at, digest)"
+    " SELECT 1, 1, 'many-' || n, 't', 'insufficient_credits', '{}', 6, %s::timestamptz,"
+    " sha256(convert_to('many-' || n, 'UTF8')) FROM generate_series(%s::int, %s::int) AS n"
+)
+
+
+@pytest.mark.ledger_tampered
+async def test_a_wallet_with_thousands_of_refusals_is_anchored_and_only_new_ones_are_added(
+    anchored: AnchoredLedger,
+) -> None:
+    do(anchored.database, REFUSALS, "2027-01-01", 1, 2500)
+    many = await anchored.anchor()
+    do(anchored.database, REFUSALS, "2027-01-02", 2501, 2501)
+    one = await anchored.anchor()
+    do(anchored.database, "DELETE FROM tallybook.refusals WHERE key = 'many-1234'")
+
+    [fault] = await anchored.faults()
+
+    assert (many.refusals, one.refusals) == (2500, 1)
+    assert (fault.wallet_id, fault.check) == (1, "anchored_refusal")
+
+
+@pytest.mark.ledger_tampered
+async def test_a_refusal_whose_time_is_out_of_order_is_anchored_too(anchored: AnchoredLedger) -> None:
+    do(anchored.database, REFUSALS, "2026-01-01", 1, 1)
+
+    exported = await anchored.anchor()
+    do(anchored.database, "DELETE FROM tallybook.refusals WHERE key = 'many-1'")
+
+    assert exported.refusals == 4, "the wallet's older three again, and the new one"
+    assert [fault.wallet_id for fault in await anchored.faults()] == [1]
+
+
+async def test_an_anchor_that_left_something_out_is_found(anchored: AnchoredLedger) -> None:
+    await anchored.day(spends=(1, 1))
+    [row] = await anchored.books.rows(
+        "SELECT digest FROM tallybook.transfers WHERE wallet_id = 2 AND version = 7"
+    )
+    heads = AnchoredHeads(anchored.folder / HEADS_NAME)
+    heads.read_in([Span(wallet_id=2, after=6, upto=7, links=row["digest"][:6], head=row["digest"])])
+    heads.close()
+    await anchored.anchor()
+
+    [fault] = await anchored.faults()
+
+    assert (fault.wallet_id, fault.version, fault.check) == (2, 7, "anchor_gap")

@@ -36,6 +36,7 @@ Progress = Callable[[int, int], None]
 
 WALLETS_AT_ONCE = 10_000
 TRANSFERS_AT_ONCE = 16_384
+REFUSALS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +167,8 @@ async def _changes(
             yield lines
         refused = [wallet for wallet in moved if wallet.refusals > wallet.known_refusals]
         if refused:
-            async for line in _refusals(tx, heads, refused):
-                yield [line]
+            async for lines in _refusals(tx, heads, refused):
+                yield lines
         progress(highest, end)
 
 
@@ -215,16 +216,23 @@ async def _spans(tx: Transaction, wanted: Sequence[tuple[int, int, int]]) -> lis
 
 async def _refusals(
     tx: Transaction, heads: AnchoredHeads, refused: Sequence[Moved]
-) -> AsyncIterator[Refused]:
+) -> AsyncIterator[list[Line]]:
     known = [(w.wallet_id, heads.head(w.wallet_id).until, w.known_refusals) for w in refused]
+    lines: list[Line] = []
     pending: list[FoundRefusal] = []
+    held = 0
     async for found in anchors.refused_since(tx, known):
         if pending and (found.wallet_id != pending[0].wallet_id or len(pending) == MARKS_MAX):
-            yield _refused(pending)
+            lines.append(_refused(pending))
             pending = []
+            if held >= REFUSALS_AT_ONCE:
+                yield lines
+                lines, held = [], 0
         pending.append(found)
+        held += 1
     if pending:
-        yield _refused(pending)
+        lines.append(_refused(pending))
+    yield lines
 
 
 def _refused(found: Sequence[FoundRefusal]) -> Refused:
