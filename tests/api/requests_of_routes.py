@@ -20,6 +20,7 @@ SIGN_IN = {"email": SPARE_EMAIL, "password": SPARE_PASSWORD}
 # Where the path itself does not say it all: the query.
 QUERIES = {
     "GET /v1/wallets": "?user_id={user_id}",
+    "GET /v1/holds": "?wallet={wallet}",
     "GET /v1/alerts": "?wallet={wallet}",
     "GET /v1/announcements": "?wallet={wallet}",
 }
@@ -37,6 +38,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/organisations": {"name": "One more", "owner_user_id": "{user_id}"},
     "PUT /v1/organisations/{organisation}/members": {"user_id": "{spare}"},
     "POST /v1/transfers": {"wallet": "{wallet}", "amount_micro": 1},
+    "POST /v1/transfers/batch": {"mode": "all", "items": [{"wallet": "{wallet}", "amount_micro": 1}]},
+    "POST /v1/transfers/{transfer}/give-back": {"amount_micro": 1},
+    "POST /v1/holds/{hold}/extend": {"lifetime_seconds": 60},
     "POST /v1/holds": {"user_id": "{user_id}", "amount_micro": 1},
     # In part and not final, so that one hold serves everyone.
     "POST /v1/holds/{hold}/capture": {"amount_micro": 1, "final": False},

@@ -84,20 +84,27 @@ def headers_of(refusal: BillingError) -> dict[str, str]:
     return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
 
 
+def members(refusal: BillingError) -> dict[str, Any]:
+    """The members of the problem details: the standard ones, the code, and the facts beside them."""
+    return {
+        **refusal.facts,
+        "type": f"urn:tallybook:problem:{refusal.code}",
+        "title": refusal.code.replace("_", " ").capitalize(),
+        "status": STATUS[refusal.code],
+        "detail": refusal.message,
+        "code": refusal.code,
+    }
+
+
 def native(refusal: BillingError, *, status: int | None = None) -> JSONResponse:
     """As RFC 9457 problem details, with the code and the facts beside the standard members.
 
     ``status`` is for what HTTP itself refuses (405); a code of ours has its own.
     """
     status = status or STATUS[refusal.code]
-    body: dict[str, Any] = {
-        **refusal.facts,
-        "type": f"urn:tallybook:problem:{refusal.code}",
-        "title": refusal.code.replace("_", " ").capitalize(),
-        "status": status,
-        "detail": refusal.message,
-        "code": refusal.code,
-    }
     return JSONResponse(
-        body, status_code=status, headers=headers_of(refusal), media_type="application/problem+json"
+        members(refusal) | {"status": status},
+        status_code=status,
+        headers=headers_of(refusal),
+        media_type="application/problem+json",
     )

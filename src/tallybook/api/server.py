@@ -22,6 +22,7 @@ from tallybook.api.requests import RequestLog
 from tallybook.api.v1 import (
     alerts,
     apps,
+    batches,
     checkouts,
     holds,
     jwks,
@@ -41,6 +42,7 @@ NATIVE = (
     apps.router,
     organisations.router,
     v1_wallets.router,
+    batches.router,
     transfers.router,
     holds.router,
     products.router,

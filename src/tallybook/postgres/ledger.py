@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from tallybook.domain.errors import (
+    BatchRefusedError,
     BillingError,
     HoldNotFoundError,
     UserNotFoundError,
@@ -44,20 +45,25 @@ async def post(
     A refusal is an answer too and is stored under its key, so commit the transaction either way. With ``wait``
     false, a wallet that another transaction holds is answered ``WalletBusyError``.
     """
-    rows = await tx.many(
-        _SQL.post,
-        now=now,
-        wait=wait,
-        ops=[posting.op for posting in requests],
-        wallets=[posting.wallet_id for posting in requests],
-        apps=[posting.app_id for posting in requests],
-        amounts=[posting.amount_micro for posting in requests],
-        keys=[posting.key for posting in requests],
-        holds=[posting.hold_version for posting in requests],
-        rests=[_rest(posting) for posting in requests],
-    )
+    rows = await tx.many(_SQL.post, now=now, wait=wait, **_columns(requests))
     assert len(rows) == len(requests), (len(rows), len(requests))
     return [_answer(row) for row in rows]
+
+
+async def post_all(
+    tx: Transaction, now: datetime, requests: Sequence[Posting]
+) -> list[Answer] | BatchRefusedError:
+    """Post all of a batch or nothing of it; commit the transaction either way."""
+    rows = await tx.many(_SQL.post_all, now=now, **_columns(requests))
+    assert len(rows) == len(requests), (len(rows), len(requests))
+    answers: list[Answer] = []
+    for answer in map(_answer, rows):
+        if isinstance(answer, Answer):
+            answers.append(answer)
+        else:
+            assert isinstance(answer, BatchRefusedError), answer
+            return answer
+    return answers
 
 
 async def open_wallet(
@@ -179,6 +185,18 @@ async def settle_due(tx: Transaction, now: datetime, *, limit: int) -> tuple[int
     return row["wallets"], row["settled"]
 
 
+async def places(tx: Transaction, user_ids: Collection[int]) -> dict[int, tuple[bool, int | None]]:
+    """Of those users that there are: whether each is active, and their default wallet if it is open."""
+    rows = await tx.many(_SQL.places, user_ids=list(user_ids))
+    return {row["user_id"]: (row["is_active"], row["wallet_id"]) for row in rows}
+
+
+async def owners(tx: Transaction, wallet_ids: Collection[int]) -> dict[int, bool]:
+    """Of those wallets that there are: whether the owner of each is active."""
+    rows = await tx.many(_SQL.owners, wallet_ids=list(wallet_ids))
+    return {row["wallet_id"]: row["is_active"] for row in rows}
+
+
 async def verify(tx: Transaction) -> list[Fault]:
     """Every broken promise of the ledger; empty means the books tie."""
     return [
@@ -190,6 +208,18 @@ async def verify(tx: Transaction) -> list[Fault]:
 async def totals(tx: Transaction) -> dict[str, int]:
     """How many wallets, transfers and holds there are."""
     return dict(await tx.one(_SQL.totals))
+
+
+def _columns(requests: Sequence[Posting]) -> dict[str, list[Any]]:
+    return {
+        "ops": [posting.op for posting in requests],
+        "wallets": [posting.wallet_id for posting in requests],
+        "apps": [posting.app_id for posting in requests],
+        "amounts": [posting.amount_micro for posting in requests],
+        "keys": [posting.key for posting in requests],
+        "holds": [posting.hold_version for posting in requests],
+        "rests": [_rest(posting) for posting in requests],
+    }
 
 
 def _rest(posting: Posting) -> dict[str, Any] | None:

@@ -1390,6 +1390,58 @@ CREATE FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with tim
 
 COMMENT ON FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) IS 'When the period began that a time falls into, by the UTC calendar; weeks begin on Monday.';
 
+CREATE FUNCTION tallybook.post_all_v2(p_now timestamp with time zone, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) RETURNS SETOF tallybook.posting_answer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_answers posting_answer[];
+    v_refused posting_answer;
+    v_facts   jsonb;
+BEGIN
+    -- Locked before the attempt, the wallets stay locked when it is taken back.
+    PERFORM w.wallet_id FROM wallets AS w WHERE w.wallet_id = ANY (p_ids) ORDER BY w.wallet_id FOR NO KEY UPDATE;
+    BEGIN
+        SELECT array_agg(a ORDER BY a.ord) INTO v_answers
+        FROM post_v2(p_now, true, p_ops, p_ids, p_apps, p_amounts, p_keys, p_holds, p_rests) AS a;
+        SELECT a.* INTO v_refused FROM unnest(v_answers) AS a WHERE a.code <> 'ok' ORDER BY a.ord LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'batch refused' USING ERRCODE = 'TB003';
+        END IF;
+    EXCEPTION WHEN SQLSTATE 'TB003' THEN
+        v_facts := CASE WHEN v_refused.code = 'batch_refused' THEN v_refused.facts ELSE jsonb_build_object(
+            'index', v_refused.ord - 1, 'item_code', v_refused.code, 'item_facts', coalesce(v_refused.facts, '{}')
+        ) END;
+        IF v_refused.code NOT IN ('idempotency_key_reused', 'wallet_not_found') THEN
+            INSERT INTO refusals
+            SELECT made.* FROM (
+                SELECT DISTINCT ON (q.wallet_id, q.app_id, q.key) q.*
+                FROM unnest(p_ops, p_ids, p_apps, p_amounts, p_keys, p_holds, p_rests)
+                WITH ORDINALITY AS q (op, wallet_id, app_id, amount_micro, key, hold_version, rest, ord)
+                WHERE q.key IS NOT NULL AND NOT EXISTS (
+                    SELECT 1 FROM transfers AS t
+                    WHERE t.wallet_id = q.wallet_id AND t.app_id = q.app_id AND t.key = q.key
+                )
+                ORDER BY q.wallet_id, q.app_id, q.key, q.ord
+            ) AS x
+            INNER JOIN wallets AS w ON w.wallet_id = x.wallet_id
+            CROSS JOIN LATERAL (SELECT x.wallet_id, x.app_id, x.key,
+                terms_v2(x.op, x.amount_micro, x.hold_version, x.rest) AS terms, 'batch_refused' AS code, v_facts AS facts,
+                w.version AS wallet_version, p_now AS created_at, NULL::bytea AS digest) AS bare
+            CROSS JOIN LATERAL (SELECT bare.wallet_id, bare.app_id, bare.key, bare.terms, bare.code, bare.facts,
+                bare.wallet_version, bare.created_at, refusal_digest_v1(bare::text::refusals) AS digest) AS made
+            ON CONFLICT DO NOTHING;
+        END IF;
+        SELECT array_agg(ROW (
+            q.ord, 'batch_refused', v_refused.replayed, q.wallet_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+            NULL, NULL, v_facts
+        )::posting_answer) INTO v_answers FROM unnest(p_ids) WITH ORDINALITY AS q (wallet_id, ord);
+    END;
+    RETURN QUERY SELECT a.* FROM unnest(v_answers) AS a;
+END $$;
+
+COMMENT ON FUNCTION tallybook.post_all_v2(p_now timestamp with time zone, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) IS 'Post all of a batch or nothing of it; a refusal is stored under every key of it.';
+
 CREATE FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) RETURNS SETOF tallybook.posting_answer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -3424,6 +3476,9 @@ GRANT ALL ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p
 
 REVOKE ALL ON FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.post_all_v2(p_now timestamp with time zone, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.post_all_v2(p_now timestamp with time zone, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boolean, p_requests jsonb) TO tallybook_runtime;

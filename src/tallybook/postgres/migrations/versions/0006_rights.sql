@@ -7,6 +7,7 @@ GRANT SELECT ON tallybook.lots_now TO tallybook_runtime;
 GRANT EXECUTE ON FUNCTION
 tallybook.post_v1(timestamptz, boolean, jsonb),
 tallybook.post_v2(timestamptz, boolean, text[], bigint[], integer[], bigint[], text[], bigint[], jsonb[]),
+tallybook.post_all_v2(timestamptz, text[], bigint[], integer[], bigint[], text[], bigint[], jsonb[]),
 tallybook.settle_due_v2(timestamptz, integer),
 tallybook.extend_hold_v2(timestamptz, bigint, bigint, integer),
 tallybook.open_budget_v1(timestamptz, bigint, bigint, integer, text, text, bigint, text),

@@ -15,5 +15,6 @@ def upgrade() -> None:
     run_sql("functions/budgets_v1.sql")
     run_sql("functions/walk_v2.sql")
     run_sql("functions/post_v2.sql")
+    run_sql("functions/batch_v2.sql")
     run_sql("functions/verify_v2.sql")
     run_sql("migrations/versions/0006_rights.sql")
