@@ -19,9 +19,12 @@ SET search_path = tallybook, pg_catalog, pg_temp AS $$
         INNER JOIN budgets AS b ON b.wallet_id = p_wallet_id AND b.budget_id = up.parent_id
     )
     SELECT array_agg(found.budget_id ORDER BY found.place) FROM (
-        SELECT up.budget_id, up.place FROM up
-        UNION ALL
-        SELECT b.budget_id, 1000 FROM budgets AS b WHERE b.wallet_id = p_wallet_id AND b.app_id = p_app_id
+        -- A cap may be named too, or stand above the named one: it counts once.
+        SELECT every.budget_id, min(every.place) AS place FROM (
+            SELECT up.budget_id, up.place FROM up
+            UNION ALL
+            SELECT b.budget_id, 1000 FROM budgets AS b WHERE b.wallet_id = p_wallet_id AND b.app_id = p_app_id
+        ) AS every GROUP BY every.budget_id
     ) AS found
 $$;
 COMMENT ON FUNCTION tallybook.budget_path_v1(bigint, bigint, integer) IS
