@@ -2287,10 +2287,11 @@ DECLARE
 BEGIN
     w := unfront_v2(w);
     w.updated_at := greatest(w.updated_at, p_now);
-    IF w.next_due_at <= w.updated_at THEN
-        w := (settle_wallet_v2(w)).w;
-    END IF;
     FOREACH r IN ARRAY p_requests LOOP
+        -- Each time anew: the request before may have brought something that is due already.
+        IF w.next_due_at <= w.updated_at THEN
+            w := (settle_wallet_v2(w)).w;
+        END IF;
         h := NULL;
         IF coalesce(r.hold_version, r.parent_version) IS NOT NULL THEN
             SELECT holds.* INTO h FROM holds
