@@ -492,8 +492,9 @@ BEGIN
         SELECT coalesce(holds.extended_to, holds.expires_at) AS at FROM holds
         WHERE holds.wallet_id = w.wallet_id AND holds.settled_at IS NULL
         UNION ALL
+        -- Also a lot that has nothing left: a release or a give-back may bring something back to it.
         SELECT lots.expires_at FROM lots
-        WHERE lots.wallet_id = w.wallet_id AND lots.available_micro > 0 AND lots.expires_at IS NOT NULL
+        WHERE lots.wallet_id = w.wallet_id AND lots.expires_at > w.updated_at
     ) AS x;
 END $$;
 

@@ -20,7 +20,7 @@ FROM (
         SELECT h.wallet_id, h.expires_at FROM tallybook.holds AS h WHERE h.settled_at IS NULL
         UNION ALL
         SELECT l.wallet_id, l.expires_at FROM tallybook.lots AS l
-        WHERE l.available_micro > 0 AND l.expires_at IS NOT NULL
+        WHERE l.expires_at IS NOT NULL
     ) AS x GROUP BY x.wallet_id
 ) AS due WHERE due.wallet_id = w.wallet_id;
 
