@@ -2095,6 +2095,8 @@ CREATE FUNCTION tallybook.verify_v2() RETURNS TABLE(wallet_id bigint, version bi
         LEFT JOIN LATERAL (
             SELECT sum(g.amount_micro) AS given FROM transfers AS g
             WHERE g.wallet_id = t.wallet_id AND g.undoes_version = t.version
+                -- What comes back in a later period leaves the budget as it is.
+                AND period_start_v1(b.period, g.created_at) = b.period_start
         ) AS u ON true
         GROUP BY b.wallet_id, b.budget_id
     ),
