@@ -590,9 +590,7 @@ CREATE FUNCTION tallybook.budget_passed_v1(p_wallet_id bigint, p_budgets bigint[
     SELECT jsonb_build_object(
         'budget', format('bud_%s_%s', b.wallet_id, b.budget_id), 'limit_micro', b.limit_micro,
         'used_micro', x.used_micro, 'requested_micro', p_amount_micro,
-        'period_ends_at', CASE WHEN b.period <> 'none' THEN
-            to_char((date_trunc(b.period, p_at, 'UTC') AT TIME ZONE 'UTC') + ('1 ' || b.period)::interval,
-                'YYYY-MM-DD"T"HH24:MI:SS"Z"') END
+        'period_ends_at', to_char(period_end_v1(b.period, p_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
     )
     FROM unnest(p_budgets) WITH ORDINALITY AS n (budget_id, place)
     INNER JOIN budgets AS b ON b.wallet_id = p_wallet_id AND b.budget_id = n.budget_id
@@ -609,6 +607,8 @@ CREATE FUNCTION tallybook.budget_path_v1(p_wallet_id bigint, p_budget_id bigint,
     WITH RECURSIVE up AS (
         SELECT b.budget_id, b.parent_id, 1 AS place FROM budgets AS b
         WHERE b.wallet_id = p_wallet_id AND b.budget_id = p_budget_id
+            -- Nobody uses up another app's budget by naming it, nor a cap, which applies to its own app only.
+            AND b.app_id IS NULL AND (p_app_id = 0 OR b.keeper_app_id IN (0, p_app_id))
         UNION ALL
         SELECT b.budget_id, b.parent_id, up.place + 1 FROM up
         INNER JOIN budgets AS b ON b.wallet_id = p_wallet_id AND b.budget_id = up.parent_id
@@ -624,6 +624,21 @@ CREATE FUNCTION tallybook.budget_path_v1(p_wallet_id bigint, p_budget_id bigint,
 $$;
 
 COMMENT ON FUNCTION tallybook.budget_path_v1(p_wallet_id bigint, p_budget_id bigint, p_app_id integer) IS 'The budgets that a request counts at: the named one, those above it, and the cap of the app; null when there is none.';
+
+CREATE FUNCTION tallybook.budgets_at_v1(p_at timestamp with time zone, p_wallet_id bigint) RETURNS TABLE(wallet_id bigint, budget_id bigint, parent_id bigint, keeper_app_id integer, capped_app_id integer, capped_app text, name text, kind text, limit_micro bigint, period text, spent_micro bigint, reserved_micro bigint, period_ends_at timestamp with time zone, depth smallint, created_at timestamp with time zone, updated_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT
+        b.wallet_id, b.budget_id, b.parent_id, b.keeper_app_id, b.app_id, a.public_id,
+        b.name, b.kind, b.limit_micro, b.period,
+        CASE WHEN b.period_start >= period_start_v1(b.period, p_at) THEN b.spent_micro ELSE 0 END, b.reserved_micro,
+        period_end_v1(b.period, greatest(p_at, b.period_start)), b.depth, b.created_at, b.updated_at
+    FROM budgets AS b LEFT JOIN apps AS a ON a.app_id = b.app_id
+    WHERE b.wallet_id = p_wallet_id
+$$;
+
+COMMENT ON FUNCTION tallybook.budgets_at_v1(p_at timestamp with time zone, p_wallet_id bigint) IS 'The budgets of a wallet as they are at a time: what is spent counts as zero once a new period has begun.';
 
 CREATE FUNCTION tallybook.burn_v2(p_wallet_id bigint, p_version bigint, p_amount_micro bigint, p_first_lot bigint) RETURNS tallybook.lot_part[]
     LANGUAGE plpgsql
@@ -1337,7 +1352,7 @@ $$;
 
 COMMENT ON FUNCTION tallybook.note_digest_v1(p_salt uuid, p_description text, p_service text, p_metadata jsonb) IS 'What the chain covers of a note. Salted, so that an erased text cannot be guessed back from it.';
 
-CREATE FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text) RETURNS bigint
+CREATE FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text, p_keeper_app_id integer DEFAULT 0) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     AS $$
@@ -1346,9 +1361,9 @@ DECLARE
 BEGIN
     PERFORM 1 FROM wallets WHERE wallets.wallet_id = p_wallet_id FOR NO KEY UPDATE;
     INSERT INTO budgets (
-        wallet_id, parent_id, app_id, name, kind, limit_micro, period, period_start, depth, created_at, updated_at
+        wallet_id, parent_id, app_id, keeper_app_id, name, kind, limit_micro, period, period_start, depth, created_at, updated_at
     )
-    SELECT p_wallet_id, p_parent_id, p_app_id, p_name, p_kind, p_limit_micro, p_period,
+    SELECT p_wallet_id, p_parent_id, p_app_id, p_keeper_app_id, p_name, p_kind, p_limit_micro, p_period,
         period_start_v1(p_period, p_now), coalesce((
             SELECT above.depth + 1 FROM budgets AS above
             WHERE above.wallet_id = p_wallet_id AND above.budget_id = p_parent_id
@@ -1362,7 +1377,7 @@ BEGIN
     RETURN v_budget_id;
 END $$;
 
-COMMENT ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text) IS 'A new budget below a parent (or at the top); for an app it is that app''s cap, of which a wallet has one.';
+COMMENT ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text, p_keeper_app_id integer) IS 'A new budget below a parent (or at the top); for an app it is that app''s cap, of which a wallet has one.';
 
 CREATE FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1385,6 +1400,13 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) IS 'The default wallet of a user or of an organisation; opened if there is none.';
+
+CREATE FUNCTION tallybook.period_end_v1(p_period text, p_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN CASE WHEN (p_period <> 'none'::text) THEN (((date_trunc(p_period, p_at, 'UTC'::text) AT TIME ZONE 'UTC'::text) + (('1 '::text || p_period))::interval) AT TIME ZONE 'UTC'::text) ELSE NULL::timestamp with time zone END;
+
+COMMENT ON FUNCTION tallybook.period_end_v1(p_period text, p_at timestamp with time zone) IS 'When the next period begins after a time; null when a budget has none.';
 
 CREATE FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE
@@ -2868,6 +2890,7 @@ CREATE TABLE tallybook.budgets (
     budget_id bigint NOT NULL,
     parent_id bigint,
     app_id integer,
+    keeper_app_id integer DEFAULT 0 NOT NULL,
     name text NOT NULL,
     kind text NOT NULL,
     limit_micro bigint,
@@ -2889,6 +2912,8 @@ CREATE TABLE tallybook.budgets (
 WITH (fillfactor='70');
 
 COMMENT ON TABLE tallybook.budgets IS 'A tree of limits over one wallet. A node counts what is spent and reserved at itself and below; with an app it is a cap, applied unasked.';
+
+COMMENT ON COLUMN tallybook.budgets.keeper_app_id IS 'The app that made it and may change it; 0 is the house, for the owner. No other app can name an app''s budget.';
 
 COMMENT ON COLUMN tallybook.budgets.spent_micro IS 'Spent since period_start, in micro-credits; counts as zero once a new period has begun.';
 
@@ -3347,6 +3372,9 @@ ALTER TABLE ONLY tallybook.budgets
     ADD CONSTRAINT budgets_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
 
 ALTER TABLE ONLY tallybook.budgets
+    ADD CONSTRAINT budgets_keeper_app_id_fkey FOREIGN KEY (keeper_app_id) REFERENCES tallybook.apps(app_id);
+
+ALTER TABLE ONLY tallybook.budgets
     ADD CONSTRAINT budgets_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
 
 ALTER TABLE ONLY tallybook.budgets
@@ -3421,6 +3449,9 @@ REVOKE ALL ON FUNCTION tallybook.budget_passed_v1(p_wallet_id bigint, p_budgets 
 
 REVOKE ALL ON FUNCTION tallybook.budget_path_v1(p_wallet_id bigint, p_budget_id bigint, p_app_id integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION tallybook.budgets_at_v1(p_at timestamp with time zone, p_wallet_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.budgets_at_v1(p_at timestamp with time zone, p_wallet_id bigint) TO tallybook_runtime;
+
 REVOKE ALL ON FUNCTION tallybook.burn_v2(p_wallet_id bigint, p_version bigint, p_amount_micro bigint, p_first_lot bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.claim_v1(p_now timestamp with time zone, p_livemode boolean, p_object_kind text, p_object_id text, p_wallet_id bigint) FROM PUBLIC;
@@ -3475,11 +3506,14 @@ REVOKE ALL ON FUNCTION tallybook.lot_digest_v1(l tallybook.lots) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.note_digest_v1(p_salt uuid, p_description text, p_service text, p_metadata jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text) FROM PUBLIC;
-GRANT ALL ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text) TO tallybook_runtime;
+REVOKE ALL ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text, p_keeper_app_id integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.open_budget_v1(p_now timestamp with time zone, p_wallet_id bigint, p_parent_id bigint, p_app_id integer, p_name text, p_kind text, p_limit_micro bigint, p_period text, p_keeper_app_id integer) TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.open_wallet_v1(p_now timestamp with time zone, p_user_id bigint, p_organisation_id bigint) TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.period_end_v1(p_period text, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.period_end_v1(p_period text, p_at timestamp with time zone) TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.period_start_v1(p_period text, p_at timestamp with time zone) TO tallybook_runtime;

@@ -104,6 +104,7 @@ CREATE TABLE tallybook.budgets (
     budget_id      bigint GENERATED ALWAYS AS IDENTITY,
     parent_id      bigint,
     app_id         integer REFERENCES tallybook.apps,
+    keeper_app_id  integer NOT NULL DEFAULT 0 REFERENCES tallybook.apps,
     name           text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     kind           text NOT NULL CHECK (length(kind) BETWEEN 1 AND 40),
     limit_micro    bigint CHECK (limit_micro >= 0),
@@ -119,6 +120,8 @@ CREATE TABLE tallybook.budgets (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE tallybook.budgets IS
 'A tree of limits over one wallet. A node counts what is spent and reserved at itself and below; with an app it is a cap, applied unasked.';
+COMMENT ON COLUMN tallybook.budgets.keeper_app_id IS
+'The app that made it and may change it; 0 is the house, for the owner. No other app can name an app''s budget.';
 COMMENT ON COLUMN tallybook.budgets.spent_micro IS 'Spent since period_start, in micro-credits; counts as zero once a new period has begun.';
 COMMENT ON COLUMN tallybook.budgets.reserved_micro IS 'What open holds have left of it.';
 CREATE UNIQUE INDEX budgets_cap_of_app ON tallybook.budgets (wallet_id, app_id) WHERE app_id IS NOT NULL;

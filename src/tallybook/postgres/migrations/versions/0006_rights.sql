@@ -10,8 +10,10 @@ tallybook.post_v2(timestamptz, boolean, text[], bigint[], integer[], bigint[], t
 tallybook.post_all_v2(timestamptz, text[], bigint[], integer[], bigint[], text[], bigint[], jsonb[]),
 tallybook.settle_due_v2(timestamptz, integer),
 tallybook.extend_hold_v2(timestamptz, bigint, bigint, integer),
-tallybook.open_budget_v1(timestamptz, bigint, bigint, integer, text, text, bigint, text),
+tallybook.open_budget_v1(timestamptz, bigint, bigint, integer, text, text, bigint, text, integer),
 tallybook.limit_budget_v1(timestamptz, bigint, bigint, bigint),
 tallybook.period_start_v1(text, timestamptz),
+tallybook.period_end_v1(text, timestamptz),
+tallybook.budgets_at_v1(timestamptz, bigint),
 tallybook.verify_v2()
 TO tallybook_runtime;
