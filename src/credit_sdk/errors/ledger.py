@@ -86,3 +86,15 @@ class BatchRefusedError(CreditError):
     """One item was refused, so nothing was booked; ``index``, ``item_code`` and ``item_detail`` say which and why."""
 
     default_code = "batch_refused"
+
+
+class BudgetExceededError(CreditError):
+    """A budget does not allow this much; the facts say which (``budget``) and until when (``period_ends_at``)."""
+
+    default_code = "budget_exceeded"
+
+
+class BudgetNotFoundError(CreditError):
+    """There is no such budget of this wallet, or it is not the caller's to name."""
+
+    default_code = "budget_not_found"

@@ -45,6 +45,8 @@ STATUS: dict[str, int] = {
     "transfer_not_found": 404,
     "give_back_exceeds": 409,
     "batch_refused": 409,
+    "budget_exceeded": 402,
+    "budget_not_found": 404,
     "alert_not_found": 404,
     "alert_limit": 409,
     "catalog_invalid": 500,

@@ -23,6 +23,7 @@ from tallybook.api.v1 import (
     alerts,
     apps,
     batches,
+    budgets,
     checkouts,
     holds,
     jwks,
@@ -49,6 +50,8 @@ NATIVE = (
     checkouts.router,
     alerts.router,
     alerts.announcements_router,
+    budgets.router,
+    budgets.caps_router,
 )
 FAMILIES = (
     cross_app.router,

@@ -1,6 +1,6 @@
 """Prefixed ids as callers see them (``wal_12``, ``trf_12_7``), and back to the numbers inside.
 
-A transfer, a hold and a lot are numbered within their wallet, so their ids name both.
+A transfer, a hold and a lot are numbered within their wallet, so their ids (and a budget's) name both.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def parse_plain_id(prefix: str, text: str) -> int:
 
 @dataclass(frozen=True, slots=True, order=True)
 class LedgerId:
-    """A transfer, hold or lot: the wallet's id and the version of the transfer that made it."""
+    """A transfer, hold or lot: the wallet's id and the version of the transfer that made it; or a budget's number."""
 
     wallet_id: int
     version: int
 
     def wire(self, prefix: str) -> str:
-        """As callers see it: ``trf_12_7``, ``hld_12_7`` or ``lot_12_7``."""
+        """As callers see it: ``trf_12_7``, ``hld_12_7``, ``lot_12_7`` or ``bud_12_7``."""
         return f"{prefix}_{self.wallet_id}_{self.version}"
 
     def integer(self) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tallybook.domain.errors import (
     BillingError,
+    BudgetNotFoundError,
     HoldNotFoundError,
     InsufficientCreditsError,
     UserInactiveError,
@@ -72,16 +73,18 @@ async def spend(
     wallet_id: int | None = None,
     note: Note | None = None,
     resume: str | None = None,
+    budget: LedgerId | None = None,
 ) -> Answer:
     """Spend credits of a user (or of a wallet) at once; ``resume`` is the token of the same spend's refusal.
 
     Raises:
-        InsufficientCreditsError: not enough; nothing was taken.
+        InsufficientCreditsError: not enough; nothing was taken. BudgetExceededError: a budget forbids it.
         IdempotencyKeyReusedError: the key was used for other terms.
         ResumeTokenInvalidError: the token is for something else.
     """
     target = await _target(ctx, caller, Permission.CONSUME_CREDITS, wallet_id=wallet_id, user_id=user_id)
-    posting = recipes.spend(target, credits, app_id=caller.app_id, key=caller.scoped_key(key), note=note)
+    key, budget_id = caller.scoped_key(key), _budget_on(target, budget)
+    posting = recipes.spend(target, credits, app_id=caller.app_id, key=key, note=note, budget_id=budget_id)
     return await _post(ctx, caller, posting, resume)
 
 
@@ -123,11 +126,12 @@ async def place_hold(
     parent: LedgerId | None = None,
     note: Note | None = None,
     resume: str | None = None,
+    budget: LedgerId | None = None,
 ) -> Answer:
     """Set credits aside before work of unknown cost, or out of a ``parent`` hold; ``resume`` as for ``spend``.
 
     Raises:
-        InsufficientCreditsError: not enough; nothing was set aside.
+        InsufficientCreditsError: not enough; nothing was set aside. BudgetExceededError: a budget forbids it.
     """
     app_id = caller.app_id
     if parent is not None:
@@ -145,6 +149,7 @@ async def place_hold(
         session_user_id=caller.user_id,
         parent=parent,
         note=note,
+        budget_id=_budget_on(target, budget),
     )
     return await _post(ctx, caller, posting, resume)
 
@@ -251,6 +256,13 @@ async def _target(
     user_id = caller.user_for(user_id, permission)
     async with ctx.db.transaction() as tx:
         return await _open_for_user(ctx, tx, user_id, must_be_active=True)
+
+
+def _budget_on(wallet_id: int, budget: LedgerId | None) -> int | None:
+    """The number of a budget that must be this wallet's; whether it is there the ledger says."""
+    if budget is not None and budget.wallet_id != wallet_id:
+        raise BudgetNotFoundError
+    return None if budget is None else budget.version
 
 
 async def _open_for_user(ctx: Context, tx: Transaction, user_id: int, *, must_be_active: bool = False) -> int:

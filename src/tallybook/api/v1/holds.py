@@ -19,7 +19,7 @@ from tallybook.api.deps import (
 )
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.api.v1.shapes import HoldShape, PlacedShape, SettledShape
-from tallybook.api.v1.transfers import Noted, Placed, mark_replay
+from tallybook.api.v1.transfers import Budgeted, Noted, Placed, mark_replay
 from tallybook.domain.errors import NotFoundError
 from tallybook.domain.ids import LedgerId, parse_plain_id
 from tallybook.domain.ledger import recipes
@@ -35,7 +35,7 @@ router = APIRouter(
 )
 
 
-class HoldBody(Placed, Noted):
+class HoldBody(Placed, Noted, Budgeted):
     """How much to set aside, for how long, and what becomes of it if it is left behind."""
 
     amount_micro: AmountMicro
@@ -116,6 +116,7 @@ async def place_hold(
         estimate=None if body.estimate_micro is None else Credits(body.estimate_micro),
         note=body.note(),
         resume=resume,
+        budget=body.budget_id(),
     )
     mark_replay(answer, response)
     return PlacedShape.from_domain(answer)

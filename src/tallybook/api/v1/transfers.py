@@ -67,11 +67,27 @@ class Noted(Body):
         return Note(description=self.description, service=self.service, metadata=self.metadata)
 
 
-class TransferBody(Placed, Noted):
+class Budgeted(Body):
+    """At which budget to count, and so at all above it."""
+
+    budget: str | None = Field(default=None, examples=["bud_12_3"], max_length=60)
+
+    def budget_id(self) -> LedgerId | None:
+        """The budget's id, if one was named."""
+        return None if self.budget is None else LedgerId.parse("bud", self.budget)
+
+
+class TransferBody(Placed, Noted, Budgeted):
     """A spend, or (for admins and apps with ``grant_credits``) a grant."""
 
     type: Literal["spend", "grant"] = "spend"
     amount_micro: AmountMicro
+
+    @model_validator(mode="after")
+    def _only_spends_count(self) -> Self:
+        if self.budget is not None and self.type == "grant":
+            raise ValueError("a grant counts at no budget")
+        return self
 
 
 class GiveBackBody(Noted):
@@ -96,7 +112,8 @@ async def create_transfer(
     resume: ResumeToken = None,
 ) -> PostedShape:
     """Spend (402 with what would help when there is not enough) or add credits."""
-    verb = partial(wallets.spend, resume=resume) if body.type == "spend" else wallets.grant
+    spend = partial(wallets.spend, resume=resume, budget=body.budget_id())
+    verb = spend if body.type == "spend" else wallets.grant
     answer = await verb(
         ctx,
         caller,

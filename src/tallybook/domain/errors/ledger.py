@@ -41,6 +41,18 @@ class HoldNotFoundError(BillingError):
     code = "hold_not_found"
 
 
+class BudgetNotFoundError(BillingError):
+    """There is no such budget, or it is not yours."""
+
+    code = "budget_not_found"
+
+
+class BudgetExceededError(BillingError):
+    """A budget does not allow this much: raise its limit, or wait until its period ends."""
+
+    code = "budget_exceeded"
+
+
 class HoldSettledError(BillingError):
     """The hold is settled: it was captured in full or released."""
 

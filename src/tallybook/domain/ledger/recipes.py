@@ -88,9 +88,15 @@ def adjustment(
 
 
 def spend(
-    wallet_id: int, credits: Credits, *, app_id: int, key: str | None, note: Note | None = None
+    wallet_id: int,
+    credits: Credits,
+    *,
+    app_id: int,
+    key: str | None,
+    note: Note | None = None,
+    budget_id: int | None = None,
 ) -> Posting:
-    """Credits used at once, at a cost known beforehand."""
+    """Credits used at once, at a cost known beforehand; they count at the budget and at those above it."""
     return _noted(
         Posting(
             op="spend",
@@ -99,6 +105,7 @@ def spend(
             key=key,
             amount_micro=positive(credits).micro,
             house=Account.USAGE,
+            budget_id=budget_id,
         ),
         note,
     )
@@ -116,6 +123,7 @@ def hold(
     session_user_id: int | None = None,
     parent: LedgerId | None = None,
     note: Note | None = None,
+    budget_id: int | None = None,
 ) -> Posting:
     """Credits set aside before the work; ``estimate`` is what ``capture_estimate`` would take at expiry.
 
@@ -134,6 +142,7 @@ def hold(
             estimate_micro=None if estimate is None else estimate.micro,
             session_user_id=session_user_id,
             parent_version=None if parent is None else parent.version,
+            budget_id=budget_id,
         ),
         note,
     )
