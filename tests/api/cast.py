@@ -51,6 +51,7 @@ class Person:
     stripe_session: str
     organisation: str
     alert: str
+    budget: str
 
 
 @dataclass(slots=True)
@@ -125,6 +126,12 @@ class Cast:
     def set_alert(self, caller: str) -> str:
         """A fresh alert on the caller's own wallet."""
         answer = self.ask(caller, "POST", "/v1/alerts", {"kind": "low_balance", "amount_micro": 7})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def make_budget(self, caller: str) -> str:
+        """A fresh budget without a limit over the caller's own wallet."""
+        answer = self.ask(caller, "POST", "/v1/budgets", {"name": "everything"})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
@@ -248,6 +255,7 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
         stripe_session=opened.json()["stripe_session_id"],
         organisation=founded.json()["id"],
         alert=cast.set_alert(name),
+        budget=cast.make_budget(name),
     )
 
 

@@ -22,6 +22,7 @@ QUERIES = {
     "GET /v1/wallets": "?user_id={user_id}",
     "GET /v1/holds": "?wallet={wallet}",
     "GET /v1/alerts": "?wallet={wallet}",
+    "GET /v1/budgets": "?wallet={wallet}",
     "GET /v1/announcements": "?wallet={wallet}",
 }
 # A body of nothing but "{name}" is replaced by the thing itself; a route without a row here has no body.
@@ -48,6 +49,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/alerts": {"kind": "low_balance", "wallet": "{wallet}", "amount_micro": 5},
     # Always the same terms, so that nothing begins anew.
     "PATCH /v1/alerts/{alert}": {"amount_micro": 7},
+    "POST /v1/budgets": {"wallet": "{wallet}", "name": "a team", "limit_micro": 5},
+    "PATCH /v1/budgets/{budget}": {"limit_micro": None},
+    "PUT /v1/caps": {"app_id": "{app_id}", "limit_micro": 5},
     "POST /v1/checkouts": {"price": "package_starter", **BUYING},
     "POST /api/cross-app/auth": {"app_id": "{entered}", **SIGN_IN},
     "POST /api/cross-app/refresh": {"refresh_token": "none"},
@@ -72,6 +76,7 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
         "user_id": person.user_id,
         "wallet": person.wallet,
         "transfer": person.transfer,
+        "budget": person.budget,
         # Released for good, so a hold of its own each time.
         "hold": cast.place_hold(whose) if path.endswith("/release") else person.hold,
         # Ended for good, so an alert of its own for those who may.

@@ -76,6 +76,7 @@ def _real(cast: Cast) -> dict[str, Any]:
         "session_id": ada.stripe_session,
         "organisation": ada.organisation,
         "alert": ada.alert,
+        "budget": ada.budget,
         "user_id": cast.spare_user_id,
         "app_id": cast.apps["bare app"],
         "api_key_id": cast.spare_key_id,

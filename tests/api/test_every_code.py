@@ -72,6 +72,7 @@ HERE: dict[str, tuple[str, str, str, Any]] = {
         {"price": "package_starter", "success_url": "javascript:alert(1)", "cancel_url": "https://a.example"},
     ),
     "alert_not_found": ("bob", "GET", "/v1/alerts/{alert}", None),
+    "budget_not_found": ("bob", "GET", "/v1/budgets/{budget}", None),
     "checkout_not_found": ("bob", "GET", "/v1/checkouts/{checkout}", None),
 }
 ELSEWHERE = {
@@ -88,6 +89,7 @@ ELSEWHERE = {
     "token_revoked": "api/test_credentials.py::test_a_token_that_does_not_count_is_401_with_its_code",
     "token_foreign_app": "api/test_credentials.py::test_a_token_of_another_app_is_foreign",
     "refresh_token_reused": "api/test_credentials.py::test_a_refresh_token_serves_once_and_its_reuse_ends_the_session",
+    "budget_exceeded": "api/test_budgets.py::test_a_budget_says_why_it_refuses",
     "alert_limit": "api/test_alerts.py::test_a_wallet_has_at_most_twenty_alerts_of_an_app",
     "transfer_not_found": "ledger/test_giving_back.py::test_only_what_the_app_itself_took_is_given_back",
     "give_back_exceeds": "ledger/test_giving_back.py::test_more_than_was_taken_is_not_given_back",
@@ -137,7 +139,12 @@ def test_a_request_provokes_the_code(cast: Cast, code: str) -> None:
     caller, method, path, body = HERE[code]
     ada = cast.people["ada"]
     filled = path.format(
-        user_id=ada.user_id, wallet=ada.wallet, hold=ada.hold, checkout=ada.checkout, alert=ada.alert
+        user_id=ada.user_id,
+        wallet=ada.wallet,
+        hold=ada.hold,
+        checkout=ada.checkout,
+        alert=ada.alert,
+        budget=ada.budget,
     )
     if code == "idempotency_key_reused":
         first = cast.ask(caller, method, filled, body | {"amount_micro": 4}, Idempotency_Key="used twice")

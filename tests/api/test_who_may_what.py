@@ -74,6 +74,12 @@ GET    /v1/alerts/{alert}                      401 200 404 403 403 403 403 404 4
 PATCH  /v1/alerts/{alert}                      401 200 404 403 403 403 403 404 403 403 403 200 403
 DELETE /v1/alerts/{alert}                      401 204 404 403 403 403 403 404 403 403 403 204 403
 GET    /v1/announcements                       401 200 404 403 403 403 403 200 403 403 403 200 403
+POST   /v1/budgets                             401 201 404 403 403 403 403 403 201 403 403 201 403
+GET    /v1/budgets                             401 200 404 403 403 403 403 403 200 403 403 200 403
+GET    /v1/budgets/{budget}                    401 200 404 403 403 403 403 403 200 403 403 200 403
+PATCH  /v1/budgets/{budget}                    401 200 404 403 403 403 403 403 403 403 403 200 403
+PUT    /v1/caps                                401 200 200 403 403 401 401 401 401 401 401 200 403
+GET    /v1/caps                                401 200 200 403 403 401 401 401 401 401 401 200 403
 GET    /v1/products                            200 200 200 200 200 200 200 200 200 200 200 200 200
 POST   /v1/checkouts                           401 201 403 201 403 403 403 403 403 201 403 201 403
 GET    /v1/checkouts/{checkout}                401 200 404 200 404 404 404 404 404 200 404 200 404
@@ -183,6 +189,8 @@ def _tells_nothing(answer: httpx.Response, email: str) -> None:
         ("/api/credits/session/{0.stripe_session}", "/api/credits/session/cs_test_nobodys"),
         ("/v1/alerts/{0.alert}", "/v1/alerts/alr_999999"),
         ("/v1/alerts?wallet={0.wallet}", "/v1/alerts?wallet=wal_999999"),
+        ("/v1/budgets/{0.budget}", "/v1/budgets/bud_999999_1"),
+        ("/v1/budgets?wallet={0.wallet}", "/v1/budgets?wallet=wal_999999"),
         ("/v1/announcements?wallet={0.wallet}", "/v1/announcements?wallet=wal_999999"),
         ("/v1/organisations/{0.organisation}", "/v1/organisations/org_999999"),
         ("/v1/users/{0.user_id}", "/v1/users/999999"),
