@@ -42,7 +42,7 @@ def test_a_budget_is_made_once_seen_and_changed(cast: Cast) -> None:
     assert made["period_ends_at"].endswith("-01T00:00:00Z")
     assert {name: made[name] for name in SHARE} == SHARE
     assert (made["wallet"], made["parent"], made["app_id"]) == (wallet, None, None)
-    assert (made["spent_micro"], made["reserved_micro"]) == (0, 0)
+    assert (made["spent_micro"], made["held_micro"]) == (0, 0)
     assert (lifted.status_code, lifted.json()["limit_micro"]) == (200, None)
 
 
@@ -67,7 +67,7 @@ def test_a_budget_says_why_it_refuses(cast: Cast) -> None:
         assert (problem["budget"], problem["limit_micro"]) == (made["id"], 10 * MICRO)
         assert (problem["used_micro"], problem["requested_micro"]) == (9 * MICRO, 2 * MICRO)
         assert problem["period_ends_at"] == seen["period_ends_at"]
-    assert (seen["spent_micro"], seen["reserved_micro"]) == (4 * MICRO, 5 * MICRO)
+    assert (seen["spent_micro"], seen["held_micro"]) == (4 * MICRO, 5 * MICRO)
 
 
 def test_a_cap_is_set_lifted_and_listed_by_the_customer(cast: Cast) -> None:
@@ -93,7 +93,7 @@ def test_a_cap_is_set_lifted_and_listed_by_the_customer(cast: Cast) -> None:
 def test_a_cap_holds_on_the_routes_of_the_old_documents_too(cast: Cast) -> None:
     owner, wallet = _customer(cast)
     cast.ask(owner, "PUT", "/v1/caps", {"app_id": cast.apps["full app"], "limit_micro": 3 * MICRO})
-    user_id = cast.ask("admin", "GET", f"/v1/wallets/{wallet}").json()["user_id"]
+    user_id = cast.ask("admin", "GET", f"/v1/wallets/{wallet}").json()["owner"]["id"]
 
     answer = cast.ask("full app", "POST", f"/api/financial/credits/{user_id}/spend", {"credits": 4})
 

@@ -88,7 +88,7 @@ class Treasury:
     async def used(self, budget: Budget) -> tuple[int, int]:
         """What is spent and what is reserved of a budget."""
         found = await budgets.get(self.ctx, self.owner, budget.id)
-        return found.spent_micro // MICRO, found.reserved_micro // MICRO
+        return found.spent_micro // MICRO, found.held_micro // MICRO
 
     async def spend(
         self,

@@ -106,7 +106,7 @@ def _budget(row: Row) -> Budget:
             name=row["name"], kind=row["kind"], limit_micro=row["limit_micro"], period=Period(row["period"])
         ),
         spent_micro=row["spent_micro"],
-        reserved_micro=row["reserved_micro"],
+        held_micro=row["reserved_micro"],
         period_ends_at=row["period_ends_at"],
         depth=row["depth"],
         created_at=row["created_at"],

@@ -80,7 +80,7 @@ class CapBody(Body):
 
 
 class BudgetShape(Shape):
-    """A budget as it is now; used is spent and reserved together."""
+    """A budget as it is now; used is spent and held together."""
 
     id: str = Field(examples=["bud_12_3"])
     wallet: str = Field(examples=["wal_12"])
@@ -91,7 +91,7 @@ class BudgetShape(Shape):
     limit_micro: int | None = Field(examples=[50_000_000])
     period: Period = Field(examples=["month"])
     spent_micro: int = Field(examples=[12_000_000], description="In this period.")
-    reserved_micro: int = Field(examples=[0], description="By open holds.")
+    held_micro: int = Field(examples=[0], description="By open holds.")
     period_ends_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -109,7 +109,7 @@ class BudgetShape(Shape):
             limit_micro=budget.terms.limit_micro,
             period=budget.terms.period,
             spent_micro=budget.spent_micro,
-            reserved_micro=budget.reserved_micro,
+            held_micro=budget.held_micro,
             period_ends_at=budget.period_ends_at,
             created_at=budget.created_at,
             updated_at=budget.updated_at,

@@ -53,7 +53,7 @@ class Budget:
     capped_app: str | None
     terms: BudgetTerms
     spent_micro: int
-    reserved_micro: int
+    held_micro: int
     period_ends_at: datetime | None
     depth: int
     created_at: datetime
