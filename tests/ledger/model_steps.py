@@ -85,7 +85,8 @@ class Steps:
     def _path(self, r: Posting) -> tuple[int, ...]:
         path: list[int] = []
         at = r.budget_id
-        if at is not None and at not in self.budgets:
+        # A cap applies to its own app unasked, and is not to be named.
+        if at is not None and (at not in self.budgets or self.budgets[at].app is not None):
             raise RefusedError("budget_not_found")
         while at is not None:
             path.append(at)
