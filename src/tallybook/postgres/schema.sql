@@ -37,6 +37,19 @@ COMMENT ON COLUMN tallybook.alert_line.second IS 'Whole seconds since 1970.';
 
 COMMENT ON COLUMN tallybook.alert_line.month IS 'Months since the year 0, in UTC.';
 
+CREATE TYPE tallybook.alert_slot AS (
+	span text,
+	slot bigint,
+	spent_micro bigint
+);
+
+CREATE TYPE tallybook.alert_look AS (
+	wallet_id bigint,
+	evaluated_version bigint,
+	slots tallybook.alert_slot[],
+	is_cut boolean
+);
+
 CREATE TYPE tallybook.alert_range AS (
 	wallet_id bigint,
 	low_version bigint,
@@ -46,10 +59,13 @@ CREATE TYPE tallybook.alert_range AS (
 	is_cut boolean
 );
 
-CREATE TYPE tallybook.alert_slot AS (
-	span text,
-	slot bigint,
-	spent_micro bigint
+CREATE TYPE tallybook.alert_stand AS (
+	wallet_id bigint,
+	alert_id bigint,
+	high_version bigint,
+	fires boolean,
+	period bigint,
+	fired_percent smallint
 );
 
 CREATE TYPE tallybook.alert_watched AS (
@@ -257,6 +273,8 @@ CREATE FUNCTION tallybook.alert_lines_v1(p_ranges tallybook.alert_range[]) RETUR
     LANGUAGE sql STABLE ROWS 20000
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
     SELECT x.wallet_id, x.version, x.created_at, x.available_after, x.spent, x.is_counted, x.is_settled,
         floor(extract(EPOCH FROM x.created_at))::bigint,
@@ -284,6 +302,8 @@ CREATE FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[],
     LANGUAGE sql STABLE
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
     WITH starts AS (
         SELECT w.wallet_id, w.version, e.counts,
@@ -321,6 +341,8 @@ CREATE FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[]) RETUR
     LANGUAGE sql STABLE ROWS 20000
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
     SELECT r.wallet_id, k.span, k.slot, k.spent_micro
     FROM unnest(p_ranges) AS r
@@ -330,155 +352,6 @@ CREATE FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[]) RETUR
 $$;
 
 COMMENT ON FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[]) IS 'What was spent lately, as far as it was looked at before.';
-
-CREATE FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[]) RETURNS bigint
-    LANGUAGE sql
-    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off'
-    AS $$
-    WITH watched AS MATERIALIZED (SELECT * FROM watched_alerts_v1(p_ranges)),
-    lines AS MATERIALIZED (SELECT * FROM alert_lines_v1(p_ranges)),
-    points AS (
-        SELECT c.wallet_id, c.span, c.slot, 0 AS version, c.spent, true AS is_settled, NULL AS created_at
-        FROM alert_slots_v1(p_ranges) AS c
-        UNION ALL
-        SELECT l.wallet_id, s.span, s.slot, l.version, l.spent, l.is_settled, l.created_at
-        FROM lines AS l
-        CROSS JOIN LATERAL (
-            VALUES ('hour', l.second / 60), ('day', l.second / 1440), ('month', l.month)
-        ) AS s (span, slot)
-        WHERE l.is_counted
-    ),
-    running AS (
-        SELECT p.*,
-            CASE p.span WHEN 'day' THEN p.slot / 60 ELSE p.slot END AS period,
-            sum(p.spent) OVER (PARTITION BY p.wallet_id, p.span ORDER BY p.slot, p.version) AS total,
-            coalesce(sum(p.spent) OVER (
-                PARTITION BY p.wallet_id, p.span ORDER BY p.slot RANGE BETWEEN UNBOUNDED PRECEDING AND 60 PRECEDING
-            ), 0) AS gone,
-            sum(p.spent) OVER (
-                PARTITION BY p.wallet_id, p.span, CASE p.span WHEN 'day' THEN p.slot / 60 ELSE p.slot END
-                ORDER BY p.slot, p.version
-            ) AS in_period
-        FROM points AS p
-        WHERE (p.wallet_id, p.span) IN (SELECT w.wallet_id, w.span FROM watched AS w)
-    ),
-    -- Before a request, as time alone has left it, and after it.
-    seen AS (
-        SELECT n.*, n.total - n.gone AS rate,
-            coalesce(lag(n.total) OVER (PARTITION BY n.wallet_id, n.span ORDER BY n.slot, n.version), 0) - n.gone AS rate_before
-        FROM running AS n
-        WHERE n.is_settled
-    ),
-    -- Each moment that arms or fires; what lies between the two limits does neither.
-    moments AS (
-        SELECT w.wallet_id, w.alert_id, l.version, 1 AS step, l.available_after < w.amount_micro AS fires,
-            l.available_after AS figure, l.created_at
-        FROM watched AS w
-        INNER JOIN lines AS l
-            ON l.wallet_id = w.wallet_id AND l.version > w.observed_version AND l.is_settled
-        WHERE w.kind = 'low_balance'
-            AND (l.available_after < w.amount_micro OR l.available_after >= w.amount_micro + w.margin_micro)
-        UNION ALL
-        SELECT w.wallet_id, w.alert_id, n.version, m.step, m.fires, n.rate, n.created_at
-        FROM watched AS w
-        INNER JOIN seen AS n
-            ON n.wallet_id = w.wallet_id AND n.span = w.span AND n.version > w.observed_version
-        CROSS JOIN LATERAL (
-            VALUES (0, false, n.rate_before * 100 <= w.amount_micro * w.rearm_percent), (1, true, n.rate > w.amount_micro)
-        ) AS m (step, fires, is_so)
-        WHERE w.kind = 'burn_rate' AND m.is_so
-    ),
-    turns AS (
-        SELECT m.*, lag(m.fires) OVER (PARTITION BY m.wallet_id, m.alert_id ORDER BY m.version, m.step) AS had_fired,
-            row_number() OVER (PARTITION BY m.wallet_id, m.alert_id ORDER BY m.version DESC, m.step DESC) AS from_the_end
-        FROM moments AS m
-    ),
-    levels AS (
-        SELECT DISTINCT ON (w.wallet_id, w.alert_id, n.period, p.percent)
-            w.wallet_id, w.alert_id, n.version, n.in_period AS figure, n.created_at, n.period, p.percent
-        FROM watched AS w
-        INNER JOIN seen AS n
-            ON n.wallet_id = w.wallet_id AND n.span = w.span AND n.version > w.observed_version
-        CROSS JOIN unnest(w.percents) AS p (percent)
-        WHERE w.kind = 'spend_threshold' AND n.in_period * 100 >= w.amount_micro::numeric * p.percent
-            AND (n.period, p.percent) > (coalesce(w.period, -1), w.fired_percent)
-        ORDER BY w.wallet_id, w.alert_id, n.period, p.percent, n.version
-    ),
-    crossings AS (
-        SELECT t.wallet_id, t.alert_id, t.version, t.figure, t.created_at, NULL::bigint AS period, NULL::smallint AS percent
-        FROM turns AS t
-        INNER JOIN watched AS w ON w.wallet_id = t.wallet_id AND w.alert_id = t.alert_id
-        WHERE t.fires AND NOT coalesce(t.had_fired, w.is_fired)
-        UNION ALL
-        SELECT v.wallet_id, v.alert_id, v.version, v.figure, v.created_at, v.period, v.percent
-        FROM levels AS v
-    ),
-    announced AS (
-        INSERT INTO announcements (kind, wallet_id, app_id, key, facts, happened_at, created_at)
-        SELECT 'alert.' || w.kind, c.wallet_id, w.app_id,
-            concat_ws(':', 'alert', c.alert_id, w.revision, c.wallet_id, coalesce(c.period, c.version), c.percent),
-            jsonb_strip_nulls(jsonb_build_object(
-                'alert', 'alr_' || c.alert_id,
-                'transfer', CASE WHEN c.version > 0 THEN 'trf_' || c.wallet_id || '_' || c.version END,
-                'amount_micro', w.amount_micro,
-                CASE w.kind WHEN 'low_balance' THEN 'available_micro' ELSE 'spent_micro' END, c.figure,
-                'span', w.span,
-                'percent', c.percent,
-                'period', CASE WHEN c.percent IS NOT NULL THEN to_char(
-                    c.created_at AT TIME ZONE 'UTC', CASE w.span WHEN 'day' THEN 'YYYY-MM-DD' ELSE 'YYYY-MM' END
-                ) END
-            )), greatest(c.created_at, w.began_at), p_now
-        FROM crossings AS c
-        INNER JOIN watched AS w ON w.wallet_id = c.wallet_id AND w.alert_id = c.alert_id
-        ORDER BY c.created_at, c.wallet_id, c.version, c.alert_id, c.percent
-        ON CONFLICT (key) DO NOTHING
-        RETURNING announcement_id
-    ),
-    stands AS (
-        UPDATE alert_states SET
-            observed_version = greatest(alert_states.observed_version, x.high_version),
-            is_fired = coalesce(x.fires, alert_states.is_fired),
-            period = coalesce(x.period, alert_states.period),
-            fired_percent = coalesce(x.percent, alert_states.fired_percent)
-        FROM (
-            SELECT w.wallet_id, w.alert_id, w.high_version, t.fires, v.period, v.percent
-            FROM watched AS w
-            LEFT JOIN turns AS t
-                ON t.wallet_id = w.wallet_id AND t.alert_id = w.alert_id AND t.from_the_end = 1
-            LEFT JOIN (
-                SELECT DISTINCT ON (y.wallet_id, y.alert_id) y.wallet_id, y.alert_id, y.period, y.percent
-                FROM levels AS y
-                ORDER BY y.wallet_id, y.alert_id, y.period DESC, y.percent DESC
-            ) AS v ON v.wallet_id = w.wallet_id AND v.alert_id = w.alert_id
-        ) AS x
-        WHERE alert_states.wallet_id = x.wallet_id AND alert_states.alert_id = x.alert_id
-    ),
-    -- Slots that no window reaches any more are forgotten: a wallet's times never run backwards.
-    kept AS (
-        SELECT k.wallet_id, array_agg(ROW (k.span, k.slot, k.spent)::alert_slot ORDER BY k.span, k.slot)
-            FILTER (WHERE k.spent <> 0 AND k.slot > k.newest - CASE k.span WHEN 'month' THEN 1 ELSE 60 END) AS slots
-        FROM (
-            SELECT p.wallet_id, p.span, p.slot, sum(p.spent)::bigint AS spent,
-                max(p.slot) OVER (PARTITION BY p.wallet_id, p.span) AS newest
-            FROM points AS p
-            GROUP BY p.wallet_id, p.span, p.slot
-        ) AS k
-        GROUP BY k.wallet_id
-    ),
-    looked AS (
-        UPDATE alert_watches SET
-            evaluated_version = greatest(r.counted_version, r.high_version),
-            slots = coalesce(k.slots, '{}'),
-            behind_at = CASE WHEN r.is_cut THEN p_now END
-        FROM unnest(p_ranges) AS r LEFT JOIN kept AS k ON k.wallet_id = r.wallet_id
-        WHERE alert_watches.wallet_id = r.wallet_id
-    )
-    SELECT count(*) FROM announced
-$$;
-
-COMMENT ON FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[]) IS 'Look at some transfers, announce what crossed a limit, and remember what was seen.';
 
 CREATE FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) RETURNS SETOF tallybook.posting_answer
     LANGUAGE sql STABLE
@@ -543,6 +416,8 @@ CREATE FUNCTION tallybook.begin_alerts_v1(p_wallets bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 BEGIN
     -- A default begins by time. The owner's own low balance also looks at the balance that it finds.
@@ -1050,6 +925,8 @@ CREATE FUNCTION tallybook.evaluate_alerts_v1(p_now timestamp with time zone, p_w
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 DECLARE
     v_after   bigint;
@@ -1060,6 +937,7 @@ DECLARE
     v_wallets bigint[];
     v_ranges  alert_range[];
     v_next    bigint;
+    v_found   record;
 BEGIN
     -- 1. One at a time, in the whole installation.
     SELECT alert_walk.after_wallet_id INTO v_after FROM alert_walk FOR UPDATE SKIP LOCKED;
@@ -1110,9 +988,18 @@ BEGIN
     ) AS l;
     PERFORM begin_alerts_v1(v_wallets);
     v_ranges := alert_ranges_v1(v_wallets, coalesce(v_behind, '{}'), p_transfers);
-    announced := announce_alerts_v1(p_now, v_ranges);
-    IF announced > 0 THEN
-        PERFORM pg_notify('tallybook_announcements', '');
+    announced := 0;
+    IF v_ranges IS NOT NULL THEN
+        SELECT f.* INTO v_found FROM find_crossings_v1(p_now, v_ranges) AS f;
+        INSERT INTO announcements (kind, wallet_id, app_id, key, facts, happened_at, created_at)
+        SELECT a.kind, a.wallet_id, a.app_id, a.key, a.facts, a.happened_at, a.created_at
+        FROM unnest(v_found.announcements) AS a
+        ON CONFLICT (key) DO NOTHING;
+        GET DIAGNOSTICS announced = ROW_COUNT;
+        PERFORM keep_alerts_v1(p_now, v_found.stands, v_found.looks);
+        IF announced > 0 THEN
+            PERFORM pg_notify('tallybook_announcements', '');
+        END IF;
     END IF;
 
     -- 4. Go on behind the last wallet that there was room for.
@@ -1152,6 +1039,166 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) IS 'Let an open hold live longer, counted from now; never shorter than it was to. One that is due already is settled, not extended.';
+
+CREATE TABLE tallybook.announcements (
+    announcement_id bigint NOT NULL,
+    kind text NOT NULL,
+    wallet_id bigint,
+    app_id integer DEFAULT 0 NOT NULL,
+    key text NOT NULL,
+    facts jsonb NOT NULL,
+    happened_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT announcements_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT announcements_kind_check CHECK ((kind ~ '^[a-z_]+\.[a-z_]+$'::text))
+);
+
+COMMENT ON TABLE tallybook.announcements IS 'What others are to hear of, written in the transaction that found it, once for each key; who delivers keeps a table of its own.';
+
+COMMENT ON COLUMN tallybook.announcements.kind IS 'What happened, as noun.event: alert.low_balance.';
+
+COMMENT ON COLUMN tallybook.announcements.app_id IS 'The app that it is for alone; 0: the owner, the house and every app of the wallet.';
+
+COMMENT ON COLUMN tallybook.announcements.key IS 'Names the happening itself, so that it is announced once whoever finds it and how often.';
+
+CREATE FUNCTION tallybook.find_crossings_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[], OUT announcements tallybook.announcements[], OUT stands tallybook.alert_stand[], OUT looks tallybook.alert_look[]) RETURNS record
+    LANGUAGE sql STABLE
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    WITH watched AS MATERIALIZED (SELECT * FROM watched_alerts_v1(p_ranges)),
+    lines AS MATERIALIZED (SELECT * FROM alert_lines_v1(p_ranges)),
+    points AS (
+        SELECT c.wallet_id, c.span, c.slot, 0 AS version, c.spent, true AS is_settled, NULL AS created_at
+        FROM alert_slots_v1(p_ranges) AS c
+        UNION ALL
+        SELECT l.wallet_id, s.span, s.slot, l.version, l.spent, l.is_settled, l.created_at
+        FROM lines AS l
+        CROSS JOIN LATERAL (
+            VALUES ('hour', l.second / 60), ('day', l.second / 1440), ('month', l.month)
+        ) AS s (span, slot)
+        WHERE l.is_counted
+    ),
+    running AS (
+        SELECT p.*,
+            CASE p.span WHEN 'day' THEN p.slot / 60 ELSE p.slot END AS period,
+            sum(p.spent) OVER (PARTITION BY p.wallet_id, p.span ORDER BY p.slot, p.version) AS total,
+            coalesce(sum(p.spent) OVER (
+                PARTITION BY p.wallet_id, p.span ORDER BY p.slot RANGE BETWEEN UNBOUNDED PRECEDING AND 60 PRECEDING
+            ), 0) AS gone,
+            sum(p.spent) OVER (
+                PARTITION BY p.wallet_id, p.span, CASE p.span WHEN 'day' THEN p.slot / 60 ELSE p.slot END
+                ORDER BY p.slot, p.version
+            ) AS in_period
+        FROM points AS p
+        WHERE (p.wallet_id, p.span) IN (SELECT w.wallet_id, w.span FROM watched AS w)
+    ),
+    -- Before a request, as time alone has left it, and after it.
+    seen AS (
+        SELECT n.*, n.total - n.gone AS rate,
+            coalesce(lag(n.total) OVER (PARTITION BY n.wallet_id, n.span ORDER BY n.slot, n.version), 0) - n.gone AS rate_before
+        FROM running AS n
+        WHERE n.is_settled
+    ),
+    -- Each moment that arms or fires; what lies between the two limits does neither.
+    moments AS (
+        SELECT w.wallet_id, w.alert_id, l.version, 1 AS step, l.available_after < w.amount_micro AS fires,
+            l.available_after AS figure, l.created_at
+        FROM watched AS w
+        INNER JOIN lines AS l
+            ON l.wallet_id = w.wallet_id AND l.version > w.observed_version AND l.is_settled
+        WHERE w.kind = 'low_balance'
+            AND (l.available_after < w.amount_micro OR l.available_after >= w.amount_micro + w.margin_micro)
+        UNION ALL
+        SELECT w.wallet_id, w.alert_id, n.version, m.step, m.fires, n.rate, n.created_at
+        FROM watched AS w
+        INNER JOIN seen AS n
+            ON n.wallet_id = w.wallet_id AND n.span = w.span AND n.version > w.observed_version
+        CROSS JOIN LATERAL (
+            VALUES (0, false, n.rate_before * 100 <= w.amount_micro * w.rearm_percent), (1, true, n.rate > w.amount_micro)
+        ) AS m (step, fires, is_so)
+        WHERE w.kind = 'burn_rate' AND m.is_so
+    ),
+    turns AS (
+        SELECT m.*, lag(m.fires) OVER (PARTITION BY m.wallet_id, m.alert_id ORDER BY m.version, m.step) AS had_fired,
+            row_number() OVER (PARTITION BY m.wallet_id, m.alert_id ORDER BY m.version DESC, m.step DESC) AS from_the_end
+        FROM moments AS m
+    ),
+    levels AS (
+        SELECT DISTINCT ON (w.wallet_id, w.alert_id, n.period, p.percent)
+            w.wallet_id, w.alert_id, n.version, n.in_period AS figure, n.created_at, n.period, p.percent
+        FROM watched AS w
+        INNER JOIN seen AS n
+            ON n.wallet_id = w.wallet_id AND n.span = w.span AND n.version > w.observed_version
+        CROSS JOIN unnest(w.percents) AS p (percent)
+        WHERE w.kind = 'spend_threshold' AND n.in_period * 100 >= w.amount_micro::numeric * p.percent
+            AND (n.period, p.percent) > (coalesce(w.period, -1), w.fired_percent)
+        ORDER BY w.wallet_id, w.alert_id, n.period, p.percent, n.version
+    ),
+    crossings AS (
+        SELECT t.wallet_id, t.alert_id, t.version, t.figure, t.created_at, NULL::bigint AS period, NULL::smallint AS percent
+        FROM turns AS t
+        INNER JOIN watched AS w ON w.wallet_id = t.wallet_id AND w.alert_id = t.alert_id
+        WHERE t.fires AND NOT coalesce(t.had_fired, w.is_fired)
+        UNION ALL
+        SELECT v.wallet_id, v.alert_id, v.version, v.figure, v.created_at, v.period, v.percent
+        FROM levels AS v
+    ),
+    announced AS (
+        SELECT 'alert.' || w.kind AS kind, c.wallet_id, w.app_id, c.version, c.alert_id, c.percent,
+            concat_ws(':', 'alert', c.alert_id, w.revision, c.wallet_id, coalesce(c.period, c.version), c.percent) AS key,
+            jsonb_strip_nulls(jsonb_build_object(
+                'alert', 'alr_' || c.alert_id,
+                'transfer', CASE WHEN c.version > 0 THEN 'trf_' || c.wallet_id || '_' || c.version END,
+                'amount_micro', w.amount_micro,
+                CASE w.kind WHEN 'low_balance' THEN 'available_micro' ELSE 'spent_micro' END, c.figure,
+                'span', w.span,
+                'percent', c.percent,
+                'period', CASE WHEN c.percent IS NOT NULL THEN to_char(
+                    c.created_at AT TIME ZONE 'UTC', CASE w.span WHEN 'day' THEN 'YYYY-MM-DD' ELSE 'YYYY-MM' END
+                ) END
+            )) AS facts,
+            greatest(c.created_at, w.began_at) AS happened_at
+        FROM crossings AS c
+        INNER JOIN watched AS w ON w.wallet_id = c.wallet_id AND w.alert_id = c.alert_id
+    ),
+    stood AS (
+        SELECT w.wallet_id, w.alert_id, w.high_version, t.fires, v.period, v.percent
+        FROM watched AS w
+        LEFT JOIN turns AS t
+            ON t.wallet_id = w.wallet_id AND t.alert_id = w.alert_id AND t.from_the_end = 1
+        LEFT JOIN (
+            SELECT DISTINCT ON (y.wallet_id, y.alert_id) y.wallet_id, y.alert_id, y.period, y.percent
+            FROM levels AS y
+            ORDER BY y.wallet_id, y.alert_id, y.period DESC, y.percent DESC
+        ) AS v ON v.wallet_id = w.wallet_id AND v.alert_id = w.alert_id
+    ),
+    -- Slots that no window reaches any more are forgotten: a wallet's times never run backwards.
+    kept AS (
+        SELECT k.wallet_id, array_agg(ROW (k.span, k.slot, k.spent)::alert_slot ORDER BY k.span, k.slot)
+            FILTER (WHERE k.spent <> 0 AND k.slot > k.newest - CASE k.span WHEN 'month' THEN 1 ELSE 60 END) AS slots
+        FROM (
+            SELECT p.wallet_id, p.span, p.slot, sum(p.spent)::bigint AS spent,
+                max(p.slot) OVER (PARTITION BY p.wallet_id, p.span) AS newest
+            FROM points AS p
+            GROUP BY p.wallet_id, p.span, p.slot
+        ) AS k
+        GROUP BY k.wallet_id
+    )
+    SELECT
+        (SELECT array_agg(
+            ROW (NULL, a.kind, a.wallet_id, a.app_id, a.key, a.facts, a.happened_at, p_now)::announcements
+            ORDER BY a.happened_at, a.wallet_id, a.version, a.alert_id, a.percent
+        ) FROM announced AS a),
+        (SELECT array_agg(ROW (x.wallet_id, x.alert_id, x.high_version, x.fires, x.period, x.percent)::alert_stand)
+            FROM stood AS x),
+        (SELECT array_agg(ROW (
+            r.wallet_id, greatest(r.counted_version, r.high_version), coalesce(k.slots, '{}'), r.is_cut
+        )::alert_look) FROM unnest(p_ranges) AS r LEFT JOIN kept AS k ON k.wallet_id = r.wallet_id)
+$$;
+
+COMMENT ON FUNCTION tallybook.find_crossings_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[], OUT announcements tallybook.announcements[], OUT stands tallybook.alert_stand[], OUT looks tallybook.alert_look[]) IS 'Look at some transfers: what crossed a limit, where each alert stands then, and what was spent lately.';
 
 CREATE FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) RETURNS bytea
     LANGUAGE sql STABLE
@@ -1273,6 +1320,31 @@ CREATE FUNCTION tallybook.hold_digest_v2(p_app_id integer, p_session_user_id big
         extract(EPOCH FROM p_expires_at), extract(EPOCH FROM p_placed_at), p_parent_version, p_budget_ids
     )::text, 'UTF8'))
 $$;
+
+CREATE FUNCTION tallybook.keep_alerts_v1(p_now timestamp with time zone, p_stands tallybook.alert_stand[], p_looks tallybook.alert_look[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    UPDATE alert_states SET
+        observed_version = greatest(alert_states.observed_version, x.high_version),
+        is_fired = coalesce(x.fires, alert_states.is_fired),
+        period = coalesce(x.period, alert_states.period),
+        fired_percent = coalesce(x.fired_percent, alert_states.fired_percent)
+    FROM unnest(p_stands) AS x
+    WHERE alert_states.wallet_id = x.wallet_id AND alert_states.alert_id = x.alert_id;
+
+    UPDATE alert_watches SET
+        evaluated_version = x.evaluated_version,
+        slots = x.slots,
+        behind_at = CASE WHEN x.is_cut THEN p_now END
+    FROM unnest(p_looks) AS x
+    WHERE alert_watches.wallet_id = x.wallet_id;
+$$;
+
+COMMENT ON FUNCTION tallybook.keep_alerts_v1(p_now timestamp with time zone, p_stands tallybook.alert_stand[], p_looks tallybook.alert_look[]) IS 'Remember what was seen.';
 
 CREATE FUNCTION tallybook.leg_v2(p_kind text, p_debit tallybook.account, p_credit tallybook.account, p_amount bigint) RETURNS tallybook.transfers
     LANGUAGE sql IMMUTABLE
@@ -2370,6 +2442,8 @@ CREATE FUNCTION tallybook.watched_alerts_v1(p_ranges tallybook.alert_range[]) RE
     LANGUAGE sql STABLE ROWS 4000
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
     SELECT r.wallet_id, a.alert_id, a.revision, a.began_at, a.app_id, a.kind, a.amount_micro, a.margin_micro, a.span,
         a.rearm_percent, a.percents, s.observed_version, r.high_version, s.is_fired, s.period, s.fired_percent
@@ -2785,27 +2859,6 @@ ALTER TABLE tallybook.alerts ALTER COLUMN alert_id ADD GENERATED ALWAYS AS IDENT
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE tallybook.announcements (
-    announcement_id bigint NOT NULL,
-    kind text NOT NULL,
-    wallet_id bigint,
-    app_id integer DEFAULT 0 NOT NULL,
-    key text NOT NULL,
-    facts jsonb NOT NULL,
-    happened_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    CONSTRAINT announcements_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
-    CONSTRAINT announcements_kind_check CHECK ((kind ~ '^[a-z_]+\.[a-z_]+$'::text))
-);
-
-COMMENT ON TABLE tallybook.announcements IS 'What others are to hear of, written in the transaction that found it, once for each key; who delivers keeps a table of its own.';
-
-COMMENT ON COLUMN tallybook.announcements.kind IS 'What happened, as noun.event: alert.low_balance.';
-
-COMMENT ON COLUMN tallybook.announcements.app_id IS 'The app that it is for alone; 0: the owner, the house and every app of the wallet.';
-
-COMMENT ON COLUMN tallybook.announcements.key IS 'Names the happening itself, so that it is announced once whoever finds it and how often.';
 
 ALTER TABLE tallybook.announcements ALTER COLUMN announcement_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME tallybook.announcements_announcement_id_seq
@@ -3437,8 +3490,6 @@ REVOKE ALL ON FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bi
 
 REVOKE ALL ON FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION tallybook.announce_alerts_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[]) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION tallybook.answers_v1(p_decisions tallybook.posting_decision[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.answers_v2(p_decisions tallybook.posting_decision[]) FROM PUBLIC;
@@ -3480,6 +3531,10 @@ GRANT ALL ON FUNCTION tallybook.evaluate_alerts_v1(p_now timestamp with time zon
 REVOKE ALL ON FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.extend_hold_v2(p_now timestamp with time zone, p_wallet_id bigint, p_version bigint, p_lifetime_seconds integer, OUT code text, OUT facts jsonb) TO tallybook_runtime;
 
+GRANT SELECT,INSERT ON TABLE tallybook.announcements TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.find_crossings_v1(p_now timestamp with time zone, p_ranges tallybook.alert_range[], OUT announcements tallybook.announcements[], OUT stands tallybook.alert_stand[], OUT looks tallybook.alert_look[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION tallybook.first_digest_v1(p_owner_user_id bigint, p_owner_organisation_id bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.follow_up_v2(w tallybook.wallets, r tallybook.posting_request, h tallybook.holds, p_legs tallybook.transfers[], p_budgets bigint[], p_settled_by text) FROM PUBLIC;
@@ -3492,6 +3547,8 @@ REVOKE ALL ON FUNCTION tallybook.give_back_parts_v2(p_wallet_id bigint, p_versio
 REVOKE ALL ON FUNCTION tallybook.hold_digest_v1(h tallybook.holds) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.hold_digest_v2(p_app_id integer, p_session_user_id bigint, p_placed_micro bigint, p_estimate_micro bigint, p_on_expiry text, p_expires_at timestamp with time zone, p_placed_at timestamp with time zone, p_parent_version bigint, p_budget_ids bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.keep_alerts_v1(p_now timestamp with time zone, p_stands tallybook.alert_stand[], p_looks tallybook.alert_look[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.leg_v2(p_kind text, p_debit tallybook.account, p_credit tallybook.account, p_amount bigint) FROM PUBLIC;
 
@@ -3601,8 +3658,6 @@ GRANT SELECT ON TABLE tallybook.alert_walk TO tallybook_runtime;
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.alert_watches TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.alerts TO tallybook_runtime;
-
-GRANT SELECT,INSERT ON TABLE tallybook.announcements TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.api_keys TO tallybook_runtime;
 

@@ -78,7 +78,9 @@ COMMENT ON FUNCTION tallybook.version_at_v1(bigint, bigint, timestamptz) IS
 CREATE FUNCTION tallybook.begin_alerts_v1(p_wallets bigint[])
 RETURNS void LANGUAGE plpgsql
 SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off AS $$
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
 BEGIN
     -- A default begins by time. The owner's own low balance also looks at the balance that it finds.
     INSERT INTO alert_states (wallet_id, alert_id, revision, observed_version)
@@ -121,7 +123,9 @@ COMMENT ON FUNCTION tallybook.begin_alerts_v1(bigint[]) IS
 CREATE FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[], p_transfers integer)
 RETURNS tallybook.alert_range[] LANGUAGE sql STABLE
 SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off AS $$
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
     WITH starts AS (
         SELECT w.wallet_id, w.version, e.counts,
             w.wallet_id = ANY (p_behind) AS is_behind,
@@ -154,13 +158,31 @@ $$;
 COMMENT ON FUNCTION tallybook.alert_ranges_v1(bigint[], bigint[], integer) IS
 'Which transfers of which wallets one pass reads: never much more than it may, and always some.';
 
+CREATE TYPE tallybook.alert_stand AS (
+    wallet_id     bigint,
+    alert_id      bigint,
+    high_version  bigint,
+    fires         boolean,
+    period        bigint,
+    fired_percent smallint
+);
+
+CREATE TYPE tallybook.alert_look AS (
+    wallet_id         bigint,
+    evaluated_version bigint,
+    slots             tallybook.alert_slot[],
+    is_cut            boolean
+);
+
 -- What a pass reads is read by functions of their own, which say how many rows they give: the planner cannot know, and
--- would join thousands with thousands in loops.
+-- would join thousands with thousands in loops. What it writes is written by key, one row after another.
 
 CREATE FUNCTION tallybook.watched_alerts_v1(p_ranges tallybook.alert_range[])
 RETURNS SETOF tallybook.alert_watched LANGUAGE sql STABLE ROWS 4000
 SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off AS $$
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
     SELECT r.wallet_id, a.alert_id, a.revision, a.began_at, a.app_id, a.kind, a.amount_micro, a.margin_micro, a.span,
         a.rearm_percent, a.percents, s.observed_version, r.high_version, s.is_fired, s.period, s.fired_percent
     FROM unnest(p_ranges) AS r
@@ -173,7 +195,9 @@ COMMENT ON FUNCTION tallybook.watched_alerts_v1(tallybook.alert_range[]) IS
 CREATE FUNCTION tallybook.alert_lines_v1(p_ranges tallybook.alert_range[])
 RETURNS SETOF tallybook.alert_line LANGUAGE sql STABLE ROWS 20000
 SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off AS $$
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
     SELECT x.wallet_id, x.version, x.created_at, x.available_after, x.spent, x.is_counted, x.is_settled,
         floor(extract(EPOCH FROM x.created_at))::bigint,
         (extract(YEAR FROM x.created_at AT TIME ZONE 'UTC') * 12
@@ -199,7 +223,9 @@ COMMENT ON FUNCTION tallybook.alert_lines_v1(tallybook.alert_range[]) IS
 CREATE FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[])
 RETURNS TABLE (wallet_id bigint, span text, slot bigint, spent bigint) LANGUAGE sql STABLE ROWS 20000
 SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off AS $$
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
     SELECT r.wallet_id, k.span, k.slot, k.spent_micro
     FROM unnest(p_ranges) AS r
     INNER JOIN alert_watches AS e ON e.wallet_id = r.wallet_id
@@ -208,8 +234,10 @@ SET enable_seqscan = off AS $$
 $$;
 COMMENT ON FUNCTION tallybook.alert_slots_v1(tallybook.alert_range[]) IS 'What was spent lately, as far as it was looked at before.';
 
-CREATE FUNCTION tallybook.announce_alerts_v1(p_now timestamptz, p_ranges tallybook.alert_range[])
-RETURNS bigint LANGUAGE sql
+CREATE FUNCTION tallybook.find_crossings_v1(
+    p_now timestamptz, p_ranges tallybook.alert_range[],
+    OUT announcements tallybook.announcements[], OUT stands tallybook.alert_stand[], OUT looks tallybook.alert_look[]
+) LANGUAGE sql STABLE
 SET search_path = tallybook, pg_catalog, pg_temp
 SET enable_seqscan = off
 SET jit = off AS $$
@@ -292,9 +320,8 @@ SET jit = off AS $$
         FROM levels AS v
     ),
     announced AS (
-        INSERT INTO announcements (kind, wallet_id, app_id, key, facts, happened_at, created_at)
-        SELECT 'alert.' || w.kind, c.wallet_id, w.app_id,
-            concat_ws(':', 'alert', c.alert_id, w.revision, c.wallet_id, coalesce(c.period, c.version), c.percent),
+        SELECT 'alert.' || w.kind AS kind, c.wallet_id, w.app_id, c.version, c.alert_id, c.percent,
+            concat_ws(':', 'alert', c.alert_id, w.revision, c.wallet_id, coalesce(c.period, c.version), c.percent) AS key,
             jsonb_strip_nulls(jsonb_build_object(
                 'alert', 'alr_' || c.alert_id,
                 'transfer', CASE WHEN c.version > 0 THEN 'trf_' || c.wallet_id || '_' || c.version END,
@@ -305,31 +332,21 @@ SET jit = off AS $$
                 'period', CASE WHEN c.percent IS NOT NULL THEN to_char(
                     c.created_at AT TIME ZONE 'UTC', CASE w.span WHEN 'day' THEN 'YYYY-MM-DD' ELSE 'YYYY-MM' END
                 ) END
-            )), greatest(c.created_at, w.began_at), p_now
+            )) AS facts,
+            greatest(c.created_at, w.began_at) AS happened_at
         FROM crossings AS c
         INNER JOIN watched AS w ON w.wallet_id = c.wallet_id AND w.alert_id = c.alert_id
-        ORDER BY c.created_at, c.wallet_id, c.version, c.alert_id, c.percent
-        ON CONFLICT (key) DO NOTHING
-        RETURNING announcement_id
     ),
-    stands AS (
-        UPDATE alert_states SET
-            observed_version = greatest(alert_states.observed_version, x.high_version),
-            is_fired = coalesce(x.fires, alert_states.is_fired),
-            period = coalesce(x.period, alert_states.period),
-            fired_percent = coalesce(x.percent, alert_states.fired_percent)
-        FROM (
-            SELECT w.wallet_id, w.alert_id, w.high_version, t.fires, v.period, v.percent
-            FROM watched AS w
-            LEFT JOIN turns AS t
-                ON t.wallet_id = w.wallet_id AND t.alert_id = w.alert_id AND t.from_the_end = 1
-            LEFT JOIN (
-                SELECT DISTINCT ON (y.wallet_id, y.alert_id) y.wallet_id, y.alert_id, y.period, y.percent
-                FROM levels AS y
-                ORDER BY y.wallet_id, y.alert_id, y.period DESC, y.percent DESC
-            ) AS v ON v.wallet_id = w.wallet_id AND v.alert_id = w.alert_id
-        ) AS x
-        WHERE alert_states.wallet_id = x.wallet_id AND alert_states.alert_id = x.alert_id
+    stood AS (
+        SELECT w.wallet_id, w.alert_id, w.high_version, t.fires, v.period, v.percent
+        FROM watched AS w
+        LEFT JOIN turns AS t
+            ON t.wallet_id = w.wallet_id AND t.alert_id = w.alert_id AND t.from_the_end = 1
+        LEFT JOIN (
+            SELECT DISTINCT ON (y.wallet_id, y.alert_id) y.wallet_id, y.alert_id, y.period, y.percent
+            FROM levels AS y
+            ORDER BY y.wallet_id, y.alert_id, y.period DESC, y.percent DESC
+        ) AS v ON v.wallet_id = w.wallet_id AND v.alert_id = w.alert_id
     ),
     -- Slots that no window reaches any more are forgotten: a wallet's times never run backwards.
     kept AS (
@@ -342,24 +359,53 @@ SET jit = off AS $$
             GROUP BY p.wallet_id, p.span, p.slot
         ) AS k
         GROUP BY k.wallet_id
-    ),
-    looked AS (
-        UPDATE alert_watches SET
-            evaluated_version = greatest(r.counted_version, r.high_version),
-            slots = coalesce(k.slots, '{}'),
-            behind_at = CASE WHEN r.is_cut THEN p_now END
-        FROM unnest(p_ranges) AS r LEFT JOIN kept AS k ON k.wallet_id = r.wallet_id
-        WHERE alert_watches.wallet_id = r.wallet_id
     )
-    SELECT count(*) FROM announced
+    SELECT
+        (SELECT array_agg(
+            ROW (NULL, a.kind, a.wallet_id, a.app_id, a.key, a.facts, a.happened_at, p_now)::announcements
+            ORDER BY a.happened_at, a.wallet_id, a.version, a.alert_id, a.percent
+        ) FROM announced AS a),
+        (SELECT array_agg(ROW (x.wallet_id, x.alert_id, x.high_version, x.fires, x.period, x.percent)::alert_stand)
+            FROM stood AS x),
+        (SELECT array_agg(ROW (
+            r.wallet_id, greatest(r.counted_version, r.high_version), coalesce(k.slots, '{}'), r.is_cut
+        )::alert_look) FROM unnest(p_ranges) AS r LEFT JOIN kept AS k ON k.wallet_id = r.wallet_id)
 $$;
-COMMENT ON FUNCTION tallybook.announce_alerts_v1(timestamptz, tallybook.alert_range[]) IS
-'Look at some transfers, announce what crossed a limit, and remember what was seen.';
+COMMENT ON FUNCTION tallybook.find_crossings_v1(timestamptz, tallybook.alert_range[]) IS
+'Look at some transfers: what crossed a limit, where each alert stands then, and what was spent lately.';
+
+CREATE FUNCTION tallybook.keep_alerts_v1(
+    p_now timestamptz, p_stands tallybook.alert_stand[], p_looks tallybook.alert_look[]
+)
+RETURNS void LANGUAGE sql
+SET search_path = tallybook, pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
+    UPDATE alert_states SET
+        observed_version = greatest(alert_states.observed_version, x.high_version),
+        is_fired = coalesce(x.fires, alert_states.is_fired),
+        period = coalesce(x.period, alert_states.period),
+        fired_percent = coalesce(x.fired_percent, alert_states.fired_percent)
+    FROM unnest(p_stands) AS x
+    WHERE alert_states.wallet_id = x.wallet_id AND alert_states.alert_id = x.alert_id;
+
+    UPDATE alert_watches SET
+        evaluated_version = x.evaluated_version,
+        slots = x.slots,
+        behind_at = CASE WHEN x.is_cut THEN p_now END
+    FROM unnest(p_looks) AS x
+    WHERE alert_watches.wallet_id = x.wallet_id;
+$$;
+COMMENT ON FUNCTION tallybook.keep_alerts_v1(timestamptz, tallybook.alert_stand[], tallybook.alert_look[]) IS
+'Remember what was seen.';
 
 CREATE FUNCTION tallybook.evaluate_alerts_v1(p_now timestamptz, p_wallets integer, p_transfers integer)
 RETURNS TABLE (verdict text, announced bigint) LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off AS $$
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
 DECLARE
     v_after   bigint;
     v_since   timestamptz;
@@ -369,6 +415,7 @@ DECLARE
     v_wallets bigint[];
     v_ranges  alert_range[];
     v_next    bigint;
+    v_found   record;
 BEGIN
     -- 1. One at a time, in the whole installation.
     SELECT alert_walk.after_wallet_id INTO v_after FROM alert_walk FOR UPDATE SKIP LOCKED;
@@ -419,9 +466,18 @@ BEGIN
     ) AS l;
     PERFORM begin_alerts_v1(v_wallets);
     v_ranges := alert_ranges_v1(v_wallets, coalesce(v_behind, '{}'), p_transfers);
-    announced := announce_alerts_v1(p_now, v_ranges);
-    IF announced > 0 THEN
-        PERFORM pg_notify('tallybook_announcements', '');
+    announced := 0;
+    IF v_ranges IS NOT NULL THEN
+        SELECT f.* INTO v_found FROM find_crossings_v1(p_now, v_ranges) AS f;
+        INSERT INTO announcements (kind, wallet_id, app_id, key, facts, happened_at, created_at)
+        SELECT a.kind, a.wallet_id, a.app_id, a.key, a.facts, a.happened_at, a.created_at
+        FROM unnest(v_found.announcements) AS a
+        ON CONFLICT (key) DO NOTHING;
+        GET DIAGNOSTICS announced = ROW_COUNT;
+        PERFORM keep_alerts_v1(p_now, v_found.stands, v_found.looks);
+        IF announced > 0 THEN
+            PERFORM pg_notify('tallybook_announcements', '');
+        END IF;
     END IF;
 
     -- 4. Go on behind the last wallet that there was room for.
@@ -450,7 +506,8 @@ tallybook.alert_ranges_v1(bigint[], bigint[], integer),
 tallybook.watched_alerts_v1(tallybook.alert_range[]),
 tallybook.alert_lines_v1(tallybook.alert_range[]),
 tallybook.alert_slots_v1(tallybook.alert_range[]),
-tallybook.announce_alerts_v1(timestamptz, tallybook.alert_range[]),
+tallybook.find_crossings_v1(timestamptz, tallybook.alert_range[]),
+tallybook.keep_alerts_v1(timestamptz, tallybook.alert_stand[], tallybook.alert_look[]),
 tallybook.evaluate_alerts_v1(timestamptz, integer, integer)
 FROM public;
 GRANT EXECUTE ON FUNCTION tallybook.evaluate_alerts_v1(timestamptz, integer, integer) TO tallybook_runtime;
