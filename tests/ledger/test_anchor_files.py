@@ -48,6 +48,17 @@ async def test_an_anchor_that_was_replaced_by_a_whole_one_is_named_by_the_next(
     assert fault.detail.startswith(f"{forged.name} was replaced")
 
 
+async def test_a_newest_anchor_that_was_replaced_under_its_name_is_named(anchored: AnchoredLedger) -> None:
+    newest = anchored.files()[-1]
+    lines = read(newest)
+    lines[1]["head"] = lines[2]["head"]
+    write(newest, lines, seal=True)
+
+    [fault] = await anchored.faults()
+
+    assert fault.detail == f"{newest.name} was changed: its digest is not the one in its name"
+
+
 async def test_a_chain_that_was_replaced_as_a_whole_lacks_the_digest_that_was_kept_elsewhere(
     anchored: AnchoredLedger,
 ) -> None:

@@ -76,10 +76,8 @@ async def export_when_due(ctx: Context) -> Exported | None:
     if ctx.anchors_dir is None:
         return None
     place = AnchorFolder(ctx.anchors_dir)
-    if not _is_due(ctx, place):
-        return None
     with place.exporting() as ours:
-        # Another worker may have been first between the two looks.
+        # Looked at under the lock only: another worker may have exported a moment ago.
         if not ours or not _is_due(ctx, place):
             return None
         return await _next(ctx, place, _unwatched)
