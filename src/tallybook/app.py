@@ -29,7 +29,9 @@ from tallybook.domain.clock import Clock
 from tallybook.domain.errors import DatabaseUnavailableError
 from tallybook.postgres import migrating
 from tallybook.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tallybook.postgres.fresh import Fresh
 from tallybook.postgres.group_commit import GroupCommit
+from tallybook.postgres.known import Known
 from tallybook.postgres.pool import Database
 from tallybook.postgres.provisioning import Login, admit, provision
 from tallybook.postgres.shop import Shop
@@ -169,6 +171,7 @@ async def open_context(
     catalog = read_catalog(settings)
     db = await Database.connect(installation.service_url)
     group_commit = GroupCommit(db, clock)
+    fresh = Fresh(db)
     stripe = make_gateway(settings)
     try:
         sealer = Sealer(installation.secret)
@@ -176,6 +179,8 @@ async def open_context(
         yield Context(
             db=db,
             group_commit=group_commit,
+            fresh=fresh,
+            known=Known(db, fresh),
             stripe=stripe,
             signer=signer,
             sealer=sealer,
@@ -206,7 +211,10 @@ def make_api(
 
     @asynccontextmanager
     async def serving() -> AsyncIterator[Context]:
-        async with open_context(settings, installation, clock=clock) as context:
+        async with (
+            open_context(settings, installation, clock=clock) as context,
+            context.known.listening(),
+        ):
             if not worker:
                 yield context
                 return

@@ -15,7 +15,7 @@ from ledger.rewriting import wallet_row, wipe
 
 from tallybook.domain.errors import InsufficientCreditsError
 from tallybook.domain.ledger.requests import Fault
-from tallybook.usecases import anchor_checks, anchors, wallets
+from tallybook.usecases import anchor_checks, anchors, books
 from tallybook.usecases.anchor_checks import Comparison
 from tallybook.usecases.anchors import Exported
 from tallybook.usecases.context import Context
@@ -67,7 +67,7 @@ class AnchoredLedger:
 
     async def inside(self) -> list[Fault]:
         """What the checks inside the database find."""
-        _, faults = await wallets.verify(self.ctx)
+        _, faults = await books.verify(self.ctx)
         return list(faults)
 
     def files(self) -> list[Path]:

@@ -11,6 +11,7 @@ import psycopg
 from ledger.model import Model
 from ledger.model_parts import Outcome
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from tallybook.domain.ledger.requests import Posting
 from tallybook.postgres.ledger import _rest
@@ -113,9 +114,7 @@ class Desk:
             "amounts": [r.amount_micro for r in requests],
             "keys": [r.key for r in requests],
             "holds": [r.hold_version for r in requests],
-            "rests": [
-                None if (rest := _rest(r)) is None else psycopg.types.json.Jsonb(rest) for r in requests
-            ],
+            "rests": [None if (rest := _rest(r)) is None else Jsonb(rest) for r in requests],
         }
         return list(self.connection.execute(POST, values))
 
@@ -183,14 +182,26 @@ def said(model: Model, since: int = 0) -> Row:
                 parts(h.pins),
                 h.expires_at,
                 h.parent,
+                list(h.budgets) or None,
+                h.settled_by,
             ]
-            + [list(h.budgets) or None, h.settled_by]
             for h in model.holds.values()
         ],
         "budgets": [[b.budget_id, b.spent, b.reserved, b.start] for b in model.budgets.values()],
         "transfers": [
-            ["clawback" if t.kind == "owe" else t.kind, t.amount, t.available, t.held, t.debt, t.app, t.hold]
-            + [t.undoes, list(t.budgets) or None, t.at, parts(t.parts)]
+            [
+                "clawback" if t.kind == "owe" else t.kind,
+                t.amount,
+                t.available,
+                t.held,
+                t.debt,
+                t.app,
+                t.hold,
+                t.undoes,
+                list(t.budgets) or None,
+                t.at,
+                parts(t.parts),
+            ]
             for t in model.transfers[since:]
         ],
     }

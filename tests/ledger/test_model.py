@@ -26,7 +26,7 @@ from ledger.desk import APPS, Desk, Row, moment, outcome, said
 from ledger.model import Model
 from ledger.model_parts import Budget
 
-from tallybook.domain.ledger.requests import Posting
+from tallybook.domain.ledger.requests import Account, Posting
 
 EACH = 40
 STEPS = int(os.environ.get("TALLYBOOK_MODEL_STEPS", "2400"))
@@ -86,7 +86,7 @@ class Machine(RuleBasedStateMachine):
                         app_id=0,
                         key="opening",
                         amount_micro=granted,
-                        house="adjustments",
+                        house=Account.ADJUSTMENTS,
                         source="adjustment",
                     )
                 ]
@@ -105,7 +105,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data(), size=st.integers(8, 16))
     def many(self, data: st.DataObject, size: int) -> None:
-        self.post([data.draw(requests(self.model, self.wallet, self.key(without=False))) for _ in range(size)])
+        self.post(
+            [data.draw(requests(self.model, self.wallet, self.key(without=False))) for _ in range(size)]
+        )
 
     @precondition(lambda self: self.first)
     @rule(data=st.data(), other_terms=st.booleans())

@@ -19,7 +19,9 @@ from sandbox.process import KEY, Running
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.checkouts import Checkout
+from tallybook.postgres.fresh import Fresh
 from tallybook.postgres.group_commit import GroupCommit
+from tallybook.postgres.known import Known
 from tallybook.postgres.pool import Database
 from tallybook.postgres.shop import Shop
 from tallybook.security.sealing import Sealer
@@ -168,11 +170,14 @@ def default_catalog() -> Catalog:
 async def open_till(database: TestDatabase, sandbox: Running) -> AsyncIterator[Till]:
     """A till over a database and a sandbox."""
     db = await Database.connect(database.service_url)
+    fresh = Fresh(db)
     gateway = StripeGateway(KEY, api_base=sandbox.base_url, api_version=PINNED_API_VERSION)
     sealer = Sealer("a secret of the tests, thirty-two characters and more")
     context = Context(
         db=db,
         group_commit=GroupCommit(db, system_clock),
+        fresh=fresh,
+        known=Known(db, fresh),
         stripe=gateway,
         signer=await signing_keys.ensure_signer(db, sealer, system_clock, "http://testserver"),
         sealer=sealer,

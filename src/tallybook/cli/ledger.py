@@ -18,7 +18,7 @@ from tallybook.cli.output import AsJson, console, show_facts, show_rows
 from tallybook.cli.roof import EXIT_REFUSED, run
 from tallybook.domain.errors import AnchorFailedError
 from tallybook.domain.ledger.requests import Fault
-from tallybook.usecases import anchor_checks, anchors, wallets
+from tallybook.usecases import anchor_checks, anchors, books
 from tallybook.usecases.anchor_checks import Comparison
 from tallybook.usecases.anchors import Exported
 from tallybook.usecases.context import Context
@@ -82,7 +82,7 @@ def verify(
 
         async def work(ctx: Context) -> tuple[dict[str, int], Sequence[Fault], Comparison | None]:
             show(CHECKING, 0, None)
-            totals, faults = await wallets.verify(ctx)
+            totals, faults = await books.verify(ctx)
             show(CHECKING, 1, 1)
             place = anchored or (ctx.anchors_dir if ctx.anchors_dir and ctx.anchors_dir.is_dir() else None)
             if place is None and digest is not None:

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from tallybook.domain.errors import HoldNotFoundError, WalletNotFoundError
+from tallybook.domain.errors import HoldNotFoundError, UserNotFoundError, WalletNotFoundError
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger.requests import Hold, Wallet
 from tallybook.domain.ledger.sight import may_see, may_settle
 from tallybook.postgres import ledger
 from tallybook.postgres.pool import Transaction
+from tallybook.postgres.statements import Statements
+
+_SQL = Statements("access")
+
+
+async def place_of_user(tx: Transaction, user_id: int) -> tuple[bool, int | None]:
+    """Whether a user is active, and their default wallet if it is open.
+
+    Raises:
+        UserNotFoundError: there is no such user.
+    """
+    row = await tx.maybe(_SQL.place_of_user, user_id=user_id)
+    if row is None:
+        raise UserNotFoundError(user_id=user_id)
+    return row["is_active"], row["wallet_id"]
+
+
+async def is_member(tx: Transaction, organisation_id: int | None, user_id: int) -> bool:
+    """Whether a user belongs to an organisation that owns wallets."""
+    if organisation_id is None:
+        return False
+    row = await tx.one(_SQL.is_member, organisation_id=organisation_id, user_id=user_id)
+    return bool(row["is_member"])
 
 
 async def visible_wallet(tx: Transaction, caller: Caller, wallet_id: int, permission: Permission) -> Wallet:
@@ -19,9 +42,7 @@ async def visible_wallet(tx: Transaction, caller: Caller, wallet_id: int, permis
     """
     caller.require(permission)
     found = await ledger.wallet(tx, wallet_id)
-    member = caller.user_id is not None and await ledger.is_member(
-        tx, found.owner_organisation_id, caller.user_id
-    )
+    member = caller.user_id is not None and await is_member(tx, found.owner_organisation_id, caller.user_id)
     if not may_see(caller, found, is_member=member):
         raise WalletNotFoundError
     return found

@@ -91,6 +91,7 @@ async def unchanged_since(tx: Transaction, seen: Login) -> bool:
 
 async def set_active(tx: Transaction, now: datetime, user_id: int, *, is_active: bool) -> User:
     """Switch a user on or off."""
+    tx.changes_callers()
     return _user(await tx.one(_SQL.set_active, user_id=user_id, is_active=is_active, now=now))
 
 
@@ -98,6 +99,7 @@ async def replace_password(
     tx: Transaction, now: datetime, user_id: int, *, old_hash: str, password_hash: str
 ) -> bool:
     """Set a new password and let older sessions end; False if the old one is not current any more."""
+    tx.changes_callers()
     row = await tx.maybe(
         _SQL.replace_password,
         user_id=user_id,
@@ -168,25 +170,7 @@ async def add_session(
 async def session(tx: Transaction, session_id: UUID) -> Session | None:
     """A session with its user and app, alive or not."""
     row = await tx.maybe(_SQL.session, session_id=session_id)
-    if row is None:
-        return None
-    return Session(
-        session_id=row["session_id"],
-        user=User(
-            user_id=row["user_id"],
-            email=row["email"],
-            role=Role(row["role"]),
-            is_active=row["user_is_active"],
-            created_at=row["user_created_at"],
-        ),
-        sessions_valid_from=row["sessions_valid_from"],
-        app=app_of(row),
-        refresh_generation=row["refresh_generation"],
-        refreshed_at=row["refreshed_at"],
-        created_at=row["session_created_at"],
-        expires_at=row["expires_at"],
-        revoked_at=row["revoked_at"],
-    )
+    return None if row is None else session_of(row)
 
 
 async def rotate_session(tx: Transaction, now: datetime, session_id: UUID, generation: int) -> bool:
@@ -197,6 +181,7 @@ async def rotate_session(tx: Transaction, now: datetime, session_id: UUID, gener
 
 async def revoke_session(tx: Transaction, now: datetime, session_id: UUID, reason: RevokedReason) -> None:
     """End a session; one that ended keeps its first reason."""
+    tx.changes_callers()
     await tx.run(_SQL.revoke_session, session_id=session_id, reason=reason, now=now)
 
 
@@ -204,6 +189,7 @@ async def revoke_sessions_of_user(
     tx: Transaction, now: datetime, user_id: int, reason: RevokedReason
 ) -> None:
     """End all sessions of a user."""
+    tx.changes_callers()
     await tx.run(_SQL.revoke_sessions_of_user, user_id=user_id, reason=reason, now=now)
 
 
@@ -229,6 +215,27 @@ async def add_signing_key(tx: Transaction, key: StoredSigningKey) -> None:
 async def retire_signing_keys(tx: Transaction, now: datetime, *, but: str) -> None:
     """Sign no more with any key but this one."""
     await tx.run(_SQL.retire_signing_keys, key_id=but, now=now)
+
+
+def session_of(row: Row) -> Session:
+    """The session in a row that has its columns, its user's and its app's."""
+    return Session(
+        session_id=row["session_id"],
+        user=User(
+            user_id=row["user_id"],
+            email=row["email"],
+            role=Role(row["role"]),
+            is_active=row["user_is_active"],
+            created_at=row["user_created_at"],
+        ),
+        sessions_valid_from=row["sessions_valid_from"],
+        app=app_of(row),
+        refresh_generation=row["refresh_generation"],
+        refreshed_at=row["refreshed_at"],
+        created_at=row["session_created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+    )
 
 
 def _user(row: Row) -> User:

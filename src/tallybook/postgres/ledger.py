@@ -11,7 +11,6 @@ from tallybook.domain.errors import (
     BatchRefusedError,
     BillingError,
     HoldNotFoundError,
-    UserNotFoundError,
     WalletNotFoundError,
     all_codes,
 )
@@ -98,27 +97,7 @@ async def wallet(tx: Transaction, wallet_id: int) -> Wallet:
     row = await tx.maybe(_SQL.wallet, wallet_id=wallet_id)
     if row is None:
         raise WalletNotFoundError
-    return _wallet(row)
-
-
-async def place_of_user(tx: Transaction, user_id: int) -> tuple[bool, int | None]:
-    """Whether a user is active, and their default wallet if it is open.
-
-    Raises:
-        UserNotFoundError: there is no such user.
-    """
-    row = await tx.maybe(_SQL.place_of_user, user_id=user_id)
-    if row is None:
-        raise UserNotFoundError(user_id=user_id)
-    return row["is_active"], row["wallet_id"]
-
-
-async def is_member(tx: Transaction, organisation_id: int | None, user_id: int) -> bool:
-    """Whether a user belongs to an organisation that owns wallets."""
-    if organisation_id is None:
-        return False
-    row = await tx.one(_SQL.is_member, organisation_id=organisation_id, user_id=user_id)
-    return bool(row["is_member"])
+    return wallet_of(row)
 
 
 async def transfers_before(tx: Transaction, wallet_id: int, *, before: int, limit: int) -> list[Transfer]:
@@ -142,13 +121,13 @@ async def hold(tx: Transaction, hold_id: LedgerId) -> Hold:
     row = await tx.maybe(_SQL.hold, wallet_id=hold_id.wallet_id, version=hold_id.version)
     if row is None:
         raise HoldNotFoundError
-    return _hold(row)
+    return hold_of(row)
 
 
 async def holds(tx: Transaction, wallet_id: int, *, status: str, before: int, limit: int) -> list[Hold]:
     """A page of a wallet's holds, newest first: ``open``, ``settled``, ``left_behind`` or ``all``."""
     rows = await tx.many(_SQL.holds, wallet_id=wallet_id, status=status, before=before, limit=limit)
-    return [_hold(row) for row in rows]
+    return [hold_of(row) for row in rows]
 
 
 async def lots(tx: Transaction, wallet_id: int) -> list[Lot]:
@@ -256,11 +235,13 @@ def _answer(row: Row) -> Answer | BillingError:
     )
 
 
-def _wallet(row: Row) -> Wallet:
+def wallet_of(row: Row) -> Wallet:
+    """The wallet in a row that has its columns and whether its owner is active."""
     return Wallet(**{field.name: row[field.name] for field in fields(Wallet)})
 
 
-def _hold(row: Row) -> Hold:
+def hold_of(row: Row) -> Hold:
+    """The hold in a row of ``holds``."""
     return Hold(
         id=LedgerId(row["wallet_id"], row["version"]),
         app_id=row["app_id"],

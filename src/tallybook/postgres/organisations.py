@@ -22,6 +22,7 @@ async def put_member(
     tx: Transaction, now: datetime, *, organisation_id: int, user_id: int, role: MemberRole
 ) -> None:
     """Make a user a member, or change what they are there."""
+    tx.changes_callers()
     await tx.run(_SQL.put_member, organisation_id=organisation_id, user_id=user_id, role=role, now=now)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from tallybook.domain.errors import (
-    ApiKeyInvalidError,
     AppNotFoundError,
     NotFoundError,
     TokenForeignAppError,
@@ -109,6 +108,7 @@ async def app(tx: Transaction, public_id: str, *, for_change: bool = False) -> A
 
 async def change_app(tx: Transaction, now: datetime, changed: App) -> App:
     """Store what an app is called and may do now."""
+    tx.changes_callers()
     row = await tx.one(
         _SQL.change_app,
         app_id=changed.app_id,
@@ -150,23 +150,6 @@ async def api_keys(tx: Transaction, app_id: int) -> list[ApiKey]:
     return [_api_key(row) for row in await tx.many(_SQL.api_keys_of_app, app_id=app_id)]
 
 
-async def key_holder(tx: Transaction, key_hash: bytes, now: datetime) -> KeyHolder:
-    """The living key of this hash and its app.
-
-    Raises:
-        ApiKeyInvalidError: there is none. ApiKeyRevokedError, ApiKeyExpiredError: it ended.
-        AppNotFoundError: its app was switched off.
-    """
-    row = await tx.maybe(_SQL.api_key_by_hash, key_hash=key_hash)
-    if row is None:
-        raise ApiKeyInvalidError
-    key = _api_key(row)
-    key.require_live(now)
-    found = app_of(await tx.one(_SQL.app_by_id, app_id=key.app_id))
-    found.require_open()
-    return KeyHolder(key=key, app=found)
-
-
 async def api_key(tx: Transaction, *, app_id: int, api_key_id: int) -> ApiKey:
     """One key of an app.
 
@@ -181,11 +164,13 @@ async def api_key(tx: Transaction, *, app_id: int, api_key_id: int) -> ApiKey:
 
 async def revoke_api_key(tx: Transaction, now: datetime, key: ApiKey) -> ApiKey:
     """End a key at once."""
+    tx.changes_callers()
     return _api_key(await tx.one(_SQL.revoke_api_key, api_key_id=key.api_key_id, now=now))
 
 
 async def end_api_key(tx: Transaction, key: ApiKey, ends_at: datetime) -> None:
     """Let a key expire at this time, if it does not earlier."""
+    tx.changes_callers()
     await tx.run(_SQL.end_api_key, api_key_id=key.api_key_id, ends_at=ends_at)
 
 
@@ -222,6 +207,21 @@ def app_of(row: Row) -> App:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def key_holder_of(row: Row) -> KeyHolder:
+    """The key and its app in a row that has all columns of both; those that both have are ``key_...`` for the key."""
+    key = ApiKey(
+        api_key_id=row["api_key_id"],
+        app_id=row["key_app_id"],
+        prefix=row["prefix"],
+        label=row["label"],
+        created_at=row["key_created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+    )
+    return KeyHolder(key=key, app=app_of(row))
 
 
 def _api_key(row: Row) -> ApiKey:

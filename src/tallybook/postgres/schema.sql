@@ -2044,6 +2044,28 @@ END $$;
 
 COMMENT ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) IS 'Let the login role of an app in, or no longer; its open connections see nothing once the app is off.';
 
+CREATE FUNCTION tallybook.tell_of_callers() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_notify('tallybook_callers', TG_TABLE_NAME);
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION tallybook.tell_of_callers() IS 'Tell those who remember callers that any of them may have changed.';
+
+CREATE FUNCTION tallybook.tell_of_session() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_notify('tallybook_callers', 'session ' || OLD.session_id);
+    RETURN NULL;
+END $$;
+
+COMMENT ON FUNCTION tallybook.tell_of_session() IS 'Tell those who remember callers that this session may have ended.';
+
 CREATE FUNCTION tallybook.terms_v2(p_op text, p_amount_micro bigint, p_hold_version bigint, p_rest jsonb) RETURNS bytea
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3399,15 +3421,27 @@ CREATE TRIGGER insert_is_a_request INSTEAD OF INSERT ON apps.credits_transaction
 
 CREATE TRIGGER announcements_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.announcements FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
 
+CREATE TRIGGER api_keys_tell AFTER DELETE OR UPDATE OF app_id, key_hash, expires_at, revoked_at OR TRUNCATE ON tallybook.api_keys FOR EACH STATEMENT EXECUTE FUNCTION tallybook.tell_of_callers();
+
+CREATE TRIGGER apps_tell AFTER DELETE OR UPDATE OR TRUNCATE ON tallybook.apps FOR EACH STATEMENT EXECUTE FUNCTION tallybook.tell_of_callers();
+
 CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.audit_log FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
 
 CREATE TRIGGER claims_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.claims FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
 
 CREATE TRIGGER lot_moves_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.lot_moves FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
 
+CREATE TRIGGER organisation_members_tell AFTER DELETE OR UPDATE OR TRUNCATE ON tallybook.organisation_members FOR EACH STATEMENT EXECUTE FUNCTION tallybook.tell_of_callers();
+
 CREATE TRIGGER refusals_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.refusals FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
 
+CREATE TRIGGER sessions_tell AFTER DELETE OR UPDATE OF user_id, app_id, created_at, expires_at, revoked_at ON tallybook.sessions FOR EACH ROW EXECUTE FUNCTION tallybook.tell_of_session();
+
+CREATE TRIGGER sessions_tell_all AFTER TRUNCATE ON tallybook.sessions FOR EACH STATEMENT EXECUTE FUNCTION tallybook.tell_of_callers();
+
 CREATE TRIGGER transfers_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tallybook.transfers FOR EACH STATEMENT EXECUTE FUNCTION tallybook.refuse_change();
+
+CREATE TRIGGER users_tell AFTER DELETE OR UPDATE OF email, role, is_active, sessions_valid_from OR TRUNCATE ON tallybook.users FOR EACH STATEMENT EXECUTE FUNCTION tallybook.tell_of_callers();
 
 ALTER TABLE ONLY tallybook.alert_states
     ADD CONSTRAINT alert_states_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES tallybook.alerts(alert_id);
@@ -3607,6 +3641,10 @@ REVOKE ALL ON FUNCTION tallybook.swift_v2(p_now timestamp with time zone, p_busy
 
 REVOKE ALL ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.switch_app_login_v1(p_app_id integer, p_enabled boolean) TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.tell_of_callers() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tallybook.tell_of_session() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tallybook.terms_v2(p_op text, p_amount_micro bigint, p_hold_version bigint, p_rest jsonb) FROM PUBLIC;
 

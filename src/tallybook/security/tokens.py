@@ -6,6 +6,7 @@ valid session: whether the session was revoked is asked of the database, elsewhe
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ TYPE = "at+jwt"
 LIFETIME_SECONDS = 600
 TOKEN_LENGTH_MAX = 2048
 CLOCK_SKEW_SECONDS = 60
+SEEN_MAX = 100_000
+"""How many verified tokens are remembered, by their digests; the oldest go first."""
 _CLAIMS = {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
 
 
@@ -87,6 +90,7 @@ class TokenSigner:
         self._stored = {key.key_id: key for key in alive}
         self._public = {key.key_id: OKPKey.import_key(dict(key.public_jwk)) for key in alive}
         self._read_at = now
+        self._seen: dict[bytes, tuple[str, Claims]] = {}
 
     def is_stale_for(self, token: str | None = None) -> bool:
         """Whether the keys should be read again: some time passed, or the token names an unknown key.
@@ -97,6 +101,8 @@ class TokenSigner:
         if age >= REREAD_SECONDS:
             return True
         if token is None or age < 1:
+            return False
+        if _digest(token) in self._seen:
             return False
         try:
             self._key_of(token)
@@ -142,19 +148,31 @@ class TokenSigner:
             TokenInvalidError: not ours in any way. TokenExpiredError: ours, but its time is over.
             TokenForeignAppError: issued for another app than ``audience``.
         """
-        try:
-            key = self._key_of(token)
-            payload = jwt.decode(token, key, registry=_REGISTRY).claims
-        except (JoseError, ValueError, _UnknownKeyError):
-            raise TokenInvalidError from None
-        claims = _claims(payload, self._issuer)
         now = self._clock()
+        claims = self._verified(token, now)
         if claims.issued_at > now + timedelta(seconds=CLOCK_SKEW_SECONDS):
             raise TokenInvalidError
         if claims.expires_at <= now:
             raise TokenExpiredError
         if audience is not None and claims.audience != audience:
             raise TokenForeignAppError
+        return claims
+
+    def _verified(self, token: str, now: datetime) -> Claims:
+        """What a token says that we signed. The check is dear and its outcome stays while its key does."""
+        digest = _digest(token)
+        kept = self._seen.get(digest)
+        if kept is not None and self._stored[kept[0]].verifies_at(now):
+            return kept[1]
+        try:
+            stored = self._key_of(token)
+            payload = jwt.decode(token, self._public[stored.key_id], registry=_REGISTRY).claims
+        except (JoseError, ValueError, _UnknownKeyError):
+            raise TokenInvalidError from None
+        claims = _claims(payload, self._issuer)
+        if len(self._seen) >= SEEN_MAX:
+            self._seen.pop(next(iter(self._seen)))
+        self._seen[digest] = (stored.key_id, claims)
         return claims
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
@@ -168,7 +186,7 @@ class TokenSigner:
             ]
         }
 
-    def _key_of(self, token: str) -> OKPKey:
+    def _key_of(self, token: str) -> StoredSigningKey:
         """The key that the token names, of those we hold; keys and addresses inside a token are never looked at."""
         if len(token) > TOKEN_LENGTH_MAX:
             raise TokenInvalidError
@@ -184,7 +202,7 @@ class TokenSigner:
         stored = self._stored.get(key_id) if isinstance(key_id, str) else None
         if stored is None or not stored.verifies_at(self._clock()):
             raise _UnknownKeyError
-        return self._public[stored.key_id]
+        return stored
 
 
 def new_key(sealer: Sealer, now: datetime) -> StoredSigningKey:
@@ -200,6 +218,10 @@ def new_key(sealer: Sealer, now: datetime) -> StoredSigningKey:
         created_at=now,
         retired_at=None,
     )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _sealed_as(key_id: str) -> str:

@@ -23,7 +23,7 @@ from tallybook.domain.errors import (
     WalletNotFoundError,
 )
 from tallybook.domain.identity.callers import HOUSE_APP_ID, Caller, Permission
-from tallybook.postgres import alerts, audit, ledger, remembered
+from tallybook.postgres import access, alerts, audit, ledger, remembered
 from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
 
@@ -180,7 +180,7 @@ async def _place(ctx: Context, tx: Transaction, caller: Caller, place: Place) ->
         await _visible(tx, caller, place.wallet_id)
         return place.wallet_id
     user_id = caller.user_for(place.user_id, Permission.READ_CREDITS)
-    active, wallet_id = await ledger.place_of_user(tx, user_id)
+    active, wallet_id = await access.place_of_user(tx, user_id)
     if not active:
         raise UserInactiveError(user_id=user_id)
     return wallet_id or await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
@@ -193,7 +193,7 @@ async def _wallets(tx: Transaction, caller: Caller, place: Place) -> list[int] |
         return [place.wallet_id]
     if place.user_id is not None:
         user_id = caller.user_for(place.user_id, Permission.READ_CREDITS)
-        _, wallet_id = await ledger.place_of_user(tx, user_id)
+        _, wallet_id = await access.place_of_user(tx, user_id)
         return [] if wallet_id is None else [wallet_id]
     if caller.by_key or caller.rules_the_house:
         return None
@@ -204,7 +204,7 @@ async def _visible(tx: Transaction, caller: Caller, wallet_id: int) -> None:
     found = await ledger.wallet(tx, wallet_id)
     if caller.by_key or caller.rules_the_house or found.owner_user_id == caller.user_id:
         return
-    if not await ledger.is_member(tx, found.owner_organisation_id, caller.own_user_in_house()):
+    if not await access.is_member(tx, found.owner_organisation_id, caller.own_user_in_house()):
         raise WalletNotFoundError
 
 

@@ -19,7 +19,7 @@ from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.identity.organisations import MemberRole
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger.budgets import Budget, BudgetTerms
-from tallybook.postgres import audit, budgets, ledger, organisations, registry, remembered
+from tallybook.postgres import access, audit, budgets, ledger, organisations, registry, remembered
 from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
 
@@ -148,7 +148,7 @@ async def caps(ctx: Context, caller: Caller) -> list[Budget]:
     """The caps on the signed-in user's own wallet, also those that were lifted."""
     user_id = caller.own_user_in_house()
     async with ctx.db.snapshot() as tx:
-        _, wallet_id = await ledger.place_of_user(tx, user_id)
+        _, wallet_id = await access.place_of_user(tx, user_id)
         return [] if wallet_id is None else await budgets.caps(tx, ctx.clock(), wallet_id)
 
 
@@ -176,7 +176,7 @@ async def _wallet(ctx: Context, tx: Transaction, caller: Caller, place: Place, *
 
 
 async def _wallet_of_user(ctx: Context, tx: Transaction, user_id: int) -> int:
-    active, wallet_id = await ledger.place_of_user(tx, user_id)
+    active, wallet_id = await access.place_of_user(tx, user_id)
     if not active:
         raise UserInactiveError(user_id=user_id)
     return wallet_id or await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)

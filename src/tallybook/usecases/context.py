@@ -7,7 +7,9 @@ from pathlib import Path
 
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.clock import Clock
+from tallybook.postgres.fresh import Fresh
 from tallybook.postgres.group_commit import GroupCommit
+from tallybook.postgres.known import Known
 from tallybook.postgres.pool import Database
 from tallybook.postgres.shop import Shop
 from tallybook.security.sealing import Sealer
@@ -19,6 +21,7 @@ from tallybook.stripe.gateway import StripeGateway
 class Context:
     """Built once by the roof (app.py); use cases take it as their first parameter.
 
+    ``group_commit`` posts, ``fresh`` reads and ``known`` remembers for many callers at once; ``db`` is for the rest.
     ``webhook_secrets`` gives the signing secrets of each intake path. ``pages_url`` is where customers come back to;
     ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains. Into
     ``anchors_dir`` the worker exports an anchor every ``anchor_every_seconds``; None: it does not.
@@ -26,6 +29,8 @@ class Context:
 
     db: Database
     group_commit: GroupCommit
+    fresh: Fresh
+    known: Known
     stripe: StripeGateway | None
     signer: TokenSigner
     sealer: Sealer

@@ -110,7 +110,7 @@ async def fail(ctx: Context, event: ClaimedEvent, error: str) -> None:
 @asynccontextmanager
 async def listening(ctx: Context, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
     """Hear of new events while the block runs; the event it gives is set when the connection is lost."""
-    async with ctx.db.listening(inbox.CHANNEL, heard) as lost:
+    async with ctx.db.listening(inbox.CHANNEL, lambda _: heard()) as lost:
         yield lost
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from tallybook.domain.errors import (
+    ApiKeyInvalidError,
     AuthenticationRequiredError,
     InvalidCredentialsError,
     RefreshTokenReusedError,
@@ -161,8 +162,7 @@ async def authenticate(ctx: Context, *, bearer: str | None, api_key: str | None)
         holder = await _holder(ctx, api_key)
         await _renew_keys(ctx, bearer)
         claims = ctx.signer.read(bearer)
-        async with ctx.db.snapshot() as tx:
-            session = await _live(ctx, tx, claims)
+        session = await _live(ctx, claims)
         check_key_of(session.app, holder)
         return session.caller()
     first, second = await _holder(ctx, bearer or api_key), await _holder(ctx, bearer and api_key)
@@ -184,8 +184,7 @@ async def caller_in_app(
     """
     holder = await _holder(ctx, api_key)
     await _renew_keys(ctx, session_token)
-    async with ctx.db.snapshot() as tx:
-        session = await _session_in_app(ctx, tx, session_token, app_public_id, holder)
+    session = await _session_in_app(ctx, session_token, app_public_id, holder)
     return session.caller()
 
 
@@ -199,8 +198,8 @@ async def validate(
     """
     holder = await _holder(ctx, api_key)
     await _renew_keys(ctx, session_token)
+    session = await _session_in_app(ctx, session_token, app_public_id, holder)
     async with ctx.db.snapshot() as tx:
-        session = await _session_in_app(ctx, tx, session_token, app_public_id, holder)
         return await _who(tx, session.user, session.app)
 
 
@@ -208,10 +207,14 @@ async def _holder(ctx: Context, api_key: str | None) -> KeyHolder | None:
     if not api_key:
         return None
     key_hash = api_keys.hash_of(api_key)
+    holder = await ctx.known.key_holder(key_hash)
+    if holder is None:
+        raise ApiKeyInvalidError
     now = ctx.clock()
-    async with ctx.db.snapshot() as tx:
-        holder = await registry.key_holder(tx, key_hash, now)
+    holder.key.require_live(now)
+    holder.app.require_open()
     if holder.key.use_is_due(now):
+        ctx.known.note_use(key_hash, now)
         async with ctx.db.transaction() as tx:
             await registry.note_api_key_use(tx, now, holder.key.api_key_id)
     return holder
@@ -274,19 +277,19 @@ async def _renew_keys(ctx: Context, token: str | None = None) -> None:
         ctx.signer.use(stored)
 
 
-async def _live(ctx: Context, tx: Transaction, claims: Claims) -> Session:
-    session = await identity.session(tx, claims.session_id)
+async def _live(ctx: Context, claims: Claims) -> Session:
+    session = await ctx.known.session(claims.session_id)
     if session is None or not session.is_of(claims.user_id, claims.audience):
         raise TokenInvalidError
     session.require_live(ctx.clock())
     return session
 
 
-async def _session_in_app(
-    ctx: Context, tx: Transaction, token: str, app_public_id: str, holder: KeyHolder | None
-) -> Session:
+async def _session_in_app(ctx: Context, token: str, app_public_id: str, holder: KeyHolder | None) -> Session:
     claims = ctx.signer.read(token)
-    await registry.require_app_named(tx, claims.audience, app_public_id)
-    session = await _live(ctx, tx, claims)
+    if claims.audience != app_public_id:
+        async with ctx.db.snapshot() as tx:
+            await registry.require_app_named(tx, claims.audience, app_public_id)
+    session = await _live(ctx, claims)
     check_key_of(session.app, holder)
     return session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from tallybook.domain.errors import (
@@ -11,6 +10,7 @@ from tallybook.domain.errors import (
     HoldNotFoundError,
     InsufficientCreditsError,
     UserInactiveError,
+    UserNotFoundError,
     WalletNotFoundError,
 )
 from tallybook.domain.identity.callers import Caller, Permission
@@ -19,7 +19,6 @@ from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import (
     Affordability,
     Answer,
-    Fault,
     Hold,
     HoldPolicy,
     Note,
@@ -30,7 +29,7 @@ from tallybook.domain.ledger.requests import (
 from tallybook.domain.ledger.sight import may_settle, shown_to
 from tallybook.domain.money import Credits
 from tallybook.postgres import audited, ledger
-from tallybook.postgres.pool import Transaction
+from tallybook.postgres.known import WalletOwner
 from tallybook.security import payment_help, resume_tokens
 from tallybook.usecases.context import Context
 
@@ -38,21 +37,29 @@ from tallybook.usecases.context import Context
 async def wallet_of_user(ctx: Context, caller: Caller, user_id: int | None) -> Wallet:
     """The default wallet of a user, opened if it was not yet; the caller's own if no user is named."""
     user_id = caller.user_for(user_id, Permission.READ_CREDITS)
+    found = await ctx.fresh.user_wallet.get(user_id)
+    if found is None:
+        raise UserNotFoundError(user_id=user_id)
+    if found.wallet is not None:
+        return found.wallet
     async with ctx.db.transaction() as tx:
-        wallet_id = await _open_for_user(ctx, tx, user_id)
+        wallet_id = await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
         return await ledger.wallet(tx, wallet_id)
 
 
 async def wallet(ctx: Context, caller: Caller, wallet_id: int) -> Wallet:
     """A wallet by id; ``WalletNotFoundError`` when there is none, or it is another user's."""
-    async with ctx.db.snapshot() as tx:
-        return await _visible(tx, caller, wallet_id, Permission.READ_CREDITS)
+    await _visible(ctx, caller, wallet_id, Permission.READ_CREDITS)
+    found = await ctx.fresh.wallet.get(wallet_id)
+    if found is None:
+        raise WalletNotFoundError
+    return found
 
 
 async def history(ctx: Context, caller: Caller, wallet_id: int, *, before: int, limit: int) -> list[Transfer]:
     """Transfers of a wallet, newest first: up to ``limit`` with a version below ``before``."""
+    await _visible(ctx, caller, wallet_id, Permission.READ_CREDITS)
     async with ctx.db.snapshot() as tx:
-        await _visible(tx, caller, wallet_id, Permission.READ_CREDITS)
         found = await ledger.transfers_before(tx, wallet_id, before=before, limit=limit)
     return [shown_to(caller, line) for line in found]
 
@@ -207,18 +214,12 @@ async def hold(ctx: Context, caller: Caller, hold_id: LedgerId) -> Hold:
 
 async def transfer(ctx: Context, caller: Caller, transfer_id: LedgerId) -> Transfer:
     """One transfer of a wallet that the caller may read; ``WalletNotFoundError`` when it is none."""
+    await _visible(ctx, caller, transfer_id.wallet_id, Permission.READ_CREDITS)
     async with ctx.db.snapshot() as tx:
-        await _visible(tx, caller, transfer_id.wallet_id, Permission.READ_CREDITS)
         found = await ledger.transfer(tx, transfer_id)
     if found is None:
         raise WalletNotFoundError("There is no such transfer, or it is not yours.")
     return shown_to(caller, found)
-
-
-async def verify(ctx: Context) -> tuple[dict[str, int], Sequence[Fault]]:
-    """Check every promise of the ledger: how much was checked, and each broken promise."""
-    async with ctx.db.unhurried_snapshot() as tx:
-        return await ledger.totals(tx), await ledger.verify(tx)
 
 
 async def _post(ctx: Context, caller: Caller, asked: Posting, resume: str | None = None) -> Answer:
@@ -247,15 +248,23 @@ async def _target(
     ctx: Context, caller: Caller, permission: Permission, *, wallet_id: int | None, user_id: int | None
 ) -> int:
     if wallet_id is not None:
-        async with ctx.db.snapshot() as tx:
-            found = await _visible(tx, caller, wallet_id, permission)
-        if not found.owner_is_active:
-            raise UserInactiveError(user_id=found.owner_user_id)
-        ctx.shop.owned(wallet_id, found.owner_user_id)
-        return found.wallet_id
+        owner = await _visible(ctx, caller, wallet_id, permission)
+        if not owner.is_active:
+            raise UserInactiveError(user_id=owner.user_id)
+        ctx.shop.owned(wallet_id, owner.user_id)
+        return wallet_id
     user_id = caller.user_for(user_id, permission)
-    async with ctx.db.transaction() as tx:
-        return await _open_for_user(ctx, tx, user_id, must_be_active=True)
+    place = await ctx.known.place(user_id)
+    if place is None:
+        raise UserNotFoundError(user_id=user_id)
+    if not place.is_active:
+        raise UserInactiveError(user_id=user_id)
+    wallet_id = place.wallet_id
+    if wallet_id is None:
+        async with ctx.db.transaction() as tx:
+            wallet_id = await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
+    ctx.shop.owned(wallet_id, user_id)
+    return wallet_id
 
 
 def _budget_on(wallet_id: int, budget: LedgerId | None) -> int | None:
@@ -265,35 +274,26 @@ def _budget_on(wallet_id: int, budget: LedgerId | None) -> int | None:
     return None if budget is None else budget.version
 
 
-async def _open_for_user(ctx: Context, tx: Transaction, user_id: int, *, must_be_active: bool = False) -> int:
-    active, wallet_id = await ledger.place_of_user(tx, user_id)
-    if must_be_active and not active:
-        raise UserInactiveError(user_id=user_id)
-    wallet_id = wallet_id or await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
-    ctx.shop.owned(wallet_id, user_id)
-    return wallet_id
-
-
-async def _visible(tx: Transaction, caller: Caller, wallet_id: int, permission: Permission) -> Wallet:
-    """The wallet, if the caller may act on it; a stranger learns nothing, not even that it exists."""
+async def _visible(ctx: Context, caller: Caller, wallet_id: int, permission: Permission) -> WalletOwner:
+    """Whose the wallet is, if the caller may act on it; a stranger learns nothing, not even that it exists."""
     caller.require(permission)
-    found = await ledger.wallet(tx, wallet_id)
+    owner = await ctx.known.owner(wallet_id)
+    if owner is None:
+        raise WalletNotFoundError
     own = caller.user_id is not None and (
-        found.owner_user_id == caller.user_id
-        or await ledger.is_member(tx, found.owner_organisation_id, caller.user_id)
+        owner.user_id == caller.user_id or await ctx.known.is_member(owner.organisation_id, caller.user_id)
     )
     if own or caller.by_key or caller.rules_the_house:
-        return found
+        return owner
     raise WalletNotFoundError
 
 
 async def _own_hold(ctx: Context, caller: Caller, hold_id: LedgerId, permission: Permission) -> Hold:
-    async with ctx.db.snapshot() as tx:
-        try:
-            await _visible(tx, caller, hold_id.wallet_id, permission)
-        except WalletNotFoundError:
-            raise HoldNotFoundError from None
-        found = await ledger.hold(tx, hold_id)
-    if not may_settle(caller, found):
+    try:
+        await _visible(ctx, caller, hold_id.wallet_id, permission)
+    except WalletNotFoundError:
+        raise HoldNotFoundError from None
+    found = await ctx.fresh.hold.get(hold_id)
+    if found is None or not may_settle(caller, found):
         raise HoldNotFoundError
     return found

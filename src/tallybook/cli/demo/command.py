@@ -21,7 +21,7 @@ from tallybook.cli.output import console
 from tallybook.cli.roof import Roof, refuse, roof_of
 from tallybook.domain.errors import BillingError
 from tallybook.settings import Settings
-from tallybook.usecases import wallets
+from tallybook.usecases import books
 from tallybook.usecases.context import Context
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def _prepare(roof: Roof, state: State, own: dict[str, str]) -> preparing.Ready:
 
 
 def _verify(roof: Roof, own: dict[str, str]) -> bool:
-    totals, faults = _in_context(roof, own, wallets.verify)
+    totals, faults = _in_context(roof, own, books.verify)
     if faults:
         failed("Books verified, every row", f"they do not tie: {faults[0]}")
         return False

@@ -135,11 +135,6 @@ RETURNING api_key_id, app_id, prefix, label, created_at, expires_at, revoked_at,
 SELECT api_key_id, app_id, prefix, label, created_at, expires_at, revoked_at, last_used_at
 FROM tallybook.api_keys WHERE app_id = :app_id ORDER BY api_key_id;
 
--- name: api_key_by_hash
--- One key.
-SELECT api_key_id, app_id, prefix, label, created_at, expires_at, revoked_at, last_used_at
-FROM tallybook.api_keys WHERE key_hash = :key_hash;
-
 -- name: api_key
 -- One key of an app.
 SELECT api_key_id, app_id, prefix, label, created_at, expires_at, revoked_at, last_used_at
