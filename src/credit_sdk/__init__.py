@@ -6,6 +6,7 @@ or str, never float; fields ending in ``_micro`` are micro-credits (1 credit = 1
 are in ``credit_sdk.errors``, one class for each code.
 """
 
+from credit_sdk.batches import BatchItem
 from credit_sdk.clients import AsyncClient, Client
 from credit_sdk.errors import (
     CreditError,
@@ -19,6 +20,7 @@ from credit_sdk.sdk import CreditSDK
 
 __all__ = [
     "AsyncClient",
+    "BatchItem",
     "Client",
     "CreditError",
     "CreditSDK",

@@ -60,7 +60,11 @@ class Wallet(Balances):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostedTransfer:
-    """A transfer just posted; ``replayed`` when the same key had been answered before, with this answer."""
+    """A transfer just posted; ``replayed`` when the same key had been answered before, with this answer.
+
+    ``pending``: the service is away and the credits were taken from the client's lease (``FailOpen``).
+    Then ``id`` names the line of the outbox, and ``wallet_after`` is the wallet as it was last heard of.
+    """
 
     id: str
     wallet: str
@@ -69,6 +73,24 @@ class PostedTransfer:
     wallet_after: Balances
     created_at: datetime
     replayed: bool = False
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """Credits that arrived together, and what is left of them."""
+
+    id: str
+    source: str
+    amount_micro: int
+    available_micro: int
+    held_micro: int
+    priority: int
+    created_at: datetime
+    expires_at: datetime | None = None
+    price_minor: int | None = None
+    currency: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +114,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedHold:
-    """A hold just placed."""
+    """A hold just placed; ``token`` only when it was asked for: whoever carries it may use this hold."""
 
     id: str
     transfer: str
@@ -100,6 +122,8 @@ class PlacedHold:
     amount_micro: int
     wallet_after: Balances
     created_at: datetime
+    expires_at: datetime | None = None
+    token: str | None = field(default=None, repr=False)
     replayed: bool = False
 
 
@@ -118,7 +142,7 @@ class SettledHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A hold as it is now; ``status`` is ``open`` or ``settled``."""
+    """A hold as it is now; ``status`` is ``open``, ``left_behind`` (past its time) or ``settled``."""
 
     id: str
     wallet: str
@@ -131,6 +155,8 @@ class Hold:
     expires_at: datetime
     placed_at: datetime
     settled_at: datetime | None = None
+    parent: str | None = None
+    budget: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

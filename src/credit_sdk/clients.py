@@ -1,18 +1,16 @@
 """The typed clients: ``Client`` blocks, ``AsyncClient`` is awaited; every call exists on both, written once.
 
-What a call sends and answers stands in ``requests*.py``; how it is sent, judged and tried again in
-``transport.py``.
+The calls stand in ``groups.py``; how a request is sent, judged and tried again in ``transport.py``.
 """
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Generic, Self, TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 
-from credit_sdk import requests, requests_of_apps, requests_of_checkouts, requests_of_identity
 from credit_sdk.amounts import Amount
+from credit_sdk.groups import Calls
 from credit_sdk.metering import AsyncMetered, Metered, Terms, TermsGiven
-from credit_sdk.operations import Group, Operation, S
 from credit_sdk.requests import Request, T, Target
 from credit_sdk.retries import RetryLimits
 from credit_sdk.transport import Awaiting, Blocking, Connection
@@ -26,94 +24,13 @@ class Patience(TypedDict, total=False):
     retries: RetryLimits
 
 
-class Wallets(Group[S]):
-    """Balances and history."""
-
-    get = Operation(requests.wallet)
-    list = Operation(requests.wallets)
-    transfers = Operation(requests.history)
-
-
-class Transfers(Group[S]):
-    """Spend and add credits."""
-
-    spend = Operation(requests.spend)
-    grant = Operation(requests.grant)
-    get = Operation(requests.transfer)
-
-
-class Holds(Group[S]):
-    """Credits set aside for work of unknown cost."""
-
-    place = Operation(requests.place)
-    capture = Operation(requests.capture)
-    release = Operation(requests.release)
-    get = Operation(requests.hold)
-
-
-class Products(Group[S]):
-    """What can be bought."""
-
-    list = Operation(requests_of_checkouts.products)
-
-
-class Checkouts(Group[S]):
-    """Purchases."""
-
-    create = Operation(requests_of_checkouts.create_checkout)
-    get = Operation(requests_of_checkouts.checkout)
-
-
-class Users(Group[S]):
-    """Accounts of people."""
-
-    create = Operation(requests_of_identity.create_user)
-    get = Operation(requests_of_identity.user)
-    me = Operation(requests_of_identity.me)
-
-
-class Sessions(Group[S]):
-    """Sign in and out."""
-
-    create = Operation(requests_of_identity.create_session)
-    refresh = Operation(requests_of_identity.refresh_session)
-    delete = Operation(requests_of_identity.delete_session)
-
-
-class Apps(Group[S]):
-    """Apps and their API keys; needs an admin's session."""
-
-    create = Operation(requests_of_apps.create_app)
-    list = Operation(requests_of_apps.apps)
-    get = Operation(requests_of_apps.app)
-    update = Operation(requests_of_apps.update_app)
-    create_key = Operation(requests_of_apps.create_key)
-    list_keys = Operation(requests_of_apps.keys)
-    delete_key = Operation(requests_of_apps.delete_key)
-    create_database_login = Operation(requests_of_apps.create_database_login)
-
-
-class _Calls(Generic[S]):
-    """The groups of both clients, over one sender."""
-
-    def __init__(self, sender: S) -> None:
-        self._sender: S = sender
-        self.wallets: Wallets[S] = Wallets(sender)
-        self.transfers: Transfers[S] = Transfers(sender)
-        self.holds: Holds[S] = Holds(sender)
-        self.products: Products[S] = Products(sender)
-        self.checkouts: Checkouts[S] = Checkouts(sender)
-        self.users: Users[S] = Users(sender)
-        self.sessions: Sessions[S] = Sessions(sender)
-        self.apps: Apps[S] = Apps(sender)
-
-
-class Client(_Calls[Blocking]):
+class Client(Calls[Blocking]):
     """The blocking client. Threads may share it; it may be made before a fork.
 
     ``api_key`` acts for the app, ``session_token`` for a signed-in user; with both, for the user
-    within the app. Further keyword arguments are those of ``Patience``: ``timeout_seconds``,
-    ``connect_timeout_seconds``, ``retries``.
+    within the app. ``hold_token`` acts for whoever carries it, within one hold. Further keyword
+    arguments are those of ``Patience``: ``timeout_seconds``, ``connect_timeout_seconds``,
+    ``retries``.
     """
 
     def __init__(
@@ -122,6 +39,7 @@ class Client(_Calls[Blocking]):
         *,
         api_key: str | None = None,
         session_token: str | None = None,
+        hold_token: str | None = None,
         **patience: Unpack[Patience],
     ) -> None:
         """Nothing is connected before the first call.
@@ -130,7 +48,15 @@ class Client(_Calls[Blocking]):
             SettingsError: the address is none.
         """
         super().__init__(
-            Blocking(Connection(base_url=base_url, api_key=api_key, session_token=session_token, **patience))
+            Blocking(
+                Connection(
+                    base_url=base_url,
+                    api_key=api_key,
+                    session_token=session_token,
+                    hold_token=hold_token,
+                    **patience,
+                )
+            )
         )
 
     def send(self, request: Request[T]) -> T:
@@ -171,7 +97,7 @@ class Client(_Calls[Blocking]):
         self.close()
 
 
-class AsyncClient(_Calls[Awaiting]):
+class AsyncClient(Calls[Awaiting]):
     """The same calls, awaited; for one event loop. See ``Client`` for the arguments."""
 
     def __init__(
@@ -180,6 +106,7 @@ class AsyncClient(_Calls[Awaiting]):
         *,
         api_key: str | None = None,
         session_token: str | None = None,
+        hold_token: str | None = None,
         **patience: Unpack[Patience],
     ) -> None:
         """Nothing is connected before the first call.
@@ -188,7 +115,15 @@ class AsyncClient(_Calls[Awaiting]):
             SettingsError: the address is none.
         """
         super().__init__(
-            Awaiting(Connection(base_url=base_url, api_key=api_key, session_token=session_token, **patience))
+            Awaiting(
+                Connection(
+                    base_url=base_url,
+                    api_key=api_key,
+                    session_token=session_token,
+                    hold_token=hold_token,
+                    **patience,
+                )
+            )
         )
 
     async def send(self, request: Request[T]) -> T:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypedDict
 
-from credit_sdk import requests
+from credit_sdk import requests_of_holds
 from credit_sdk.amounts import Amount, credits_of, micro_of
 from credit_sdk.answers import PlacedHold, SettledHold
 from credit_sdk.errors import CreditError, HoldUnsettledError
@@ -107,7 +107,7 @@ class Terms:
         if self.idempotency_key and len(self.idempotency_key) > KEY_LENGTH_MAX:
             message = f"an idempotency key of metered work has at most {KEY_LENGTH_MAX} characters"
             raise ValueError(message)
-        return requests.place(
+        return requests_of_holds.place(
             self.user,
             self.estimate,
             lifetime_seconds=self.lifetime_seconds,
@@ -122,10 +122,10 @@ class Terms:
     def settling(self, job: Job, key: str, *, failed: bool) -> Request[SettledHold]:
         """The request that ends the hold: a capture of what was used, or a release if that is nothing."""
         if job.chargeable_micro and (not failed or self.charge_on_failure):
-            return requests.capture(
+            return requests_of_holds.capture(
                 job.hold.id, credits_of(job.chargeable_micro), idempotency_key=f"{key}.capture"
             )
-        return requests.release(job.hold.id, idempotency_key=f"{key}.release")
+        return requests_of_holds.release(job.hold.id, idempotency_key=f"{key}.release")
 
     def unsettled(self, job: Job, problem: CreditError) -> CreditError:
         """What to raise when the hold was not ended: the refusal itself, or what becomes of the hold."""

@@ -1,8 +1,8 @@
-"""What a request is, and those of wallets, transfers and holds: method, path, body, answer, said once.
+"""What a request is, and those of wallets and transfers: method, path, body, answer, said once.
 
 Nothing is sent here. ``clients.py`` derives the calls of both clients from these functions, so
-their signatures and docstrings are those of the calls. Identity and checkouts have their own
-modules beside this one.
+their signatures and docstrings are those of the calls. Holds, batches, budgets, identity and
+checkouts have their own modules beside this one.
 
 ``user`` is a user's integer id, a wallet id (``wal_12``), or None for the user whose session token
 the client holds.
@@ -16,19 +16,13 @@ from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
-from credit_sdk.amounts import Amount, micro_of, positive_micro_of
-from credit_sdk.answers import (
-    Hold,
-    Page,
-    PlacedHold,
-    PostedTransfer,
-    SettledHold,
-    Transfer,
-    Wallet,
-)
+from credit_sdk.amounts import Amount, positive_micro_of
+from credit_sdk.answers import Lot, Page, PostedTransfer, Transfer, Wallet
 from credit_sdk.decoding import decode, decode_each
 
 T = TypeVar("T")
+PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code"})
+"""What every refusal has on the wire; the rest are its facts."""
 Target = int | str | None
 """Whose credits: a user's id, a wallet id, or None for the signed-in user."""
 
@@ -38,10 +32,11 @@ class Request(Generic[T]):
     """One request: what to send, and how its answer is read.
 
     ``key`` is the idempotency key, the same for each attempt. Without ``repeatable`` a second
-    attempt could do harm, so there is none. ``resume`` is the token of this request's refusal.
+    attempt could do harm, so there is none. ``resume`` is the token of this request's refusal. ``coverable``: a spend that a client which fails open
+    may take from its lease while the service is away.
     """
 
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     read: Callable[[Any], T]
     query: Mapping[str, str | int] = field(default_factory=dict)
@@ -49,6 +44,7 @@ class Request(Generic[T]):
     key: str | None = None
     resume: str | None = None
     repeatable: bool = True
+    coverable: bool = False
 
 
 def new_key() -> str:
@@ -80,7 +76,8 @@ def nothing(_: Any) -> None:
     """Reads an answer that has no body."""
 
 
-def _owner(user: Target) -> dict[str, int | str]:
+def owner(user: Target) -> dict[str, int | str]:
+    """How a body or a query says whose credits are meant."""
     if user is None:
         return {}
     if isinstance(user, str):
@@ -118,15 +115,26 @@ def history(
     )
 
 
+def lots(wallet_id: str, *, limit: int | None = None, after: str | int | None = None) -> Request[Page[Lot]]:
+    """A wallet's lots in the order in which they burn: what arrived together, and what is left of it."""
+    return Request(
+        method="GET",
+        path=f"/v1/wallets/{segment(wallet_id)}/lots",
+        read=page(Lot),
+        query=given(limit=limit, after=after),
+    )
+
+
 def _post(kind: str, user: Target, amount_micro: int, **note: Any) -> Request[PostedTransfer]:
     key, resume = note.pop("idempotency_key") or new_key(), note.pop("resume", None)
     return Request(
         method="POST",
         path="/v1/transfers",
         read=one(PostedTransfer),
-        body={**_owner(user), "type": kind, "amount_micro": amount_micro, **given(**note)},
+        body={**owner(user), "type": kind, "amount_micro": amount_micro, **given(**note)},
         key=key,
         resume=resume,
+        coverable=kind == "spend",
     )
 
 
@@ -134,13 +142,14 @@ def spend(
     user: Target,
     credits: Amount,
     *,
+    budget: str | None = None,
     description: str | None = None,
     service: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
     resume: str | None = None,
 ) -> Request[PostedTransfer]:
-    """Spend credits at once, at a cost known beforehand.
+    """Spend credits at once, at a cost known beforehand; ``budget`` (``bud_1``) and all above it must allow it.
 
     ``resume`` (the error's ``resume_token``) goes on with a spend that was refused and then paid for: give all
     else, the ``idempotency_key`` too, as it was.
@@ -153,6 +162,7 @@ def spend(
         "spend",
         user,
         positive_micro_of(credits),
+        budget=budget,
         description=description,
         service=service,
         metadata=metadata,
@@ -191,95 +201,20 @@ def transfer(transfer_id: str) -> Request[Transfer]:
     return Request(method="GET", path=f"/v1/transfers/{segment(transfer_id)}", read=one(Transfer))
 
 
-def place(
-    user: Target,
-    credits: Amount,
-    *,
-    lifetime_seconds: int | None = None,
-    on_expiry: Literal["release", "capture_estimate", "capture_maximum"] | None = None,
-    estimate: Amount | None = None,
-    description: str | None = None,
-    service: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    idempotency_key: str | None = None,
-    resume: str | None = None,
-) -> Request[PlacedHold]:
-    """Set credits aside before work of unknown cost; ``resume`` as for ``transfers.spend``.
+def give_back(
+    transfer_id: str, amount: Amount | None = None, *, idempotency_key: str | None = None
+) -> Request[PostedTransfer]:
+    """Give credits of a spend or a capture back, to the lots that they were burned from.
 
-    ``estimate`` (credits) is what the policy ``capture_estimate`` takes when the hold is left behind.
+    Without ``amount`` (credits): all that was not yet given back.
 
     Raises:
-        InsufficientCreditsError: not enough; nothing was set aside.
+        WalletNotFoundError: there is no such transfer, or it is not the caller's.
     """
     return Request(
         method="POST",
-        path="/v1/holds",
-        read=one(PlacedHold),
-        body={
-            **_owner(user),
-            "amount_micro": positive_micro_of(credits),
-            **given(
-                lifetime_seconds=lifetime_seconds,
-                on_expiry=on_expiry,
-                estimate_micro=None if estimate is None else micro_of(estimate),
-                description=description,
-                service=service,
-                metadata=metadata,
-            ),
-        },
-        key=idempotency_key or new_key(),
-        resume=resume,
-    )
-
-
-def hold(hold_id: str) -> Request[Hold]:
-    """A hold as it is now, by its id.
-
-    Raises:
-        HoldNotFoundError: there is none, or it is another app's.
-    """
-    return Request(method="GET", path=f"/v1/holds/{segment(hold_id)}", read=one(Hold))
-
-
-def capture(
-    hold_id: str,
-    credits: Amount,
-    *,
-    final: bool = True,
-    description: str | None = None,
-    idempotency_key: str | None = None,
-) -> Request[SettledHold]:
-    """Take what the work cost; if final, the rest is available again.
-
-    Raises:
-        CaptureExceedsHoldError: more than is left of the hold.
-        HoldSettledError: nothing is left of it.
-    """
-    return Request(
-        method="POST",
-        path=f"/v1/holds/{segment(hold_id)}/capture",
-        read=one(SettledHold),
-        body={
-            "amount_micro": micro_of(credits),
-            "final": final,
-            **given(description=description),
-        },
-        key=idempotency_key or new_key(),
-    )
-
-
-def release(
-    hold_id: str, *, description: str | None = None, idempotency_key: str | None = None
-) -> Request[SettledHold]:
-    """Give back all that is left of a hold.
-
-    Raises:
-        HoldSettledError: nothing is left of it.
-    """
-    return Request(
-        method="POST",
-        path=f"/v1/holds/{segment(hold_id)}/release",
-        read=one(SettledHold),
-        body=given(description=description),
+        path=f"/v1/transfers/{segment(transfer_id)}/give-back",
+        read=one(PostedTransfer),
+        body=given(amount_micro=None if amount is None else positive_micro_of(amount)),
         key=idempotency_key or new_key(),
     )

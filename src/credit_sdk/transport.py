@@ -22,7 +22,7 @@ from credit_sdk.errors import (
     UnexpectedAnswerError,
     refusal,
 )
-from credit_sdk.requests import Request
+from credit_sdk.requests import PROBLEM_MEMBERS, Request
 from credit_sdk.retries import RetryLimits, async_retrying, retrying
 
 T = TypeVar("T")
@@ -39,7 +39,6 @@ _CODES_THAT_STAY = frozenset(
     }
 )
 _CODES_WORTH_RETRYING = frozenset({"wallet_busy"})
-_PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +48,18 @@ class Connection:
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
+    hold_token: str | None = field(default=None, repr=False)
     timeout_seconds: float = 30.0
     connect_timeout_seconds: float = 5.0
     retries: RetryLimits = field(default_factory=RetryLimits)
 
     def __post_init__(self) -> None:
-        """Refuse what is no address."""
+        """Refuse what is no address, and two bearers at once."""
         if not self.base_url.startswith(("http://", "https://")):
             message = f"The address must begin with http:// or https://, not {self.base_url!r}."
+            raise SettingsError(message)
+        if self.session_token and self.hold_token:
+            message = "Give session_token or hold_token, not both: a request has one bearer."
             raise SettingsError(message)
 
     def arguments(self) -> dict[str, Any]:
@@ -64,8 +67,9 @@ class Connection:
         headers = {"User-Agent": f"credit-sdk/{VERSION}", "Accept": "application/json"}
         if self.api_key:
             headers["X-API-Key"] = self.api_key
-        if self.session_token:
-            headers["Authorization"] = f"Bearer {self.session_token}"
+        bearer = self.session_token or self.hold_token
+        if bearer:
+            headers["Authorization"] = f"Bearer {bearer}"
         return {
             "base_url": self.base_url.rstrip("/"),
             "headers": headers,
@@ -120,7 +124,7 @@ def _refused(request: Request[T], response: httpx.Response) -> CreditError:
         code if isinstance(code, str) else f"http_{status}",
         message if isinstance(message, str) else f"{request.method} {request.path}: HTTP {status}",
         status=status,
-        facts={name: fact for name, fact in problem.items() if name not in _PROBLEM_MEMBERS},
+        facts={name: fact for name, fact in problem.items() if name not in PROBLEM_MEMBERS},
     )
     found.idempotency_key = request.key
     found.retry_after_seconds = _retry_after(response.headers.get("Retry-After"))
