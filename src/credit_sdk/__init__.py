@@ -12,9 +12,12 @@ from credit_sdk.errors import (
     CreditError,
     HoldUnsettledError,
     InsufficientCreditsError,
+    LeaseExhaustedError,
     ServiceUnreachableError,
 )
 from credit_sdk.metering import Job
+from credit_sdk.outbox.rows import OutboxSpend
+from credit_sdk.outbox.terms import FailClosed, FailOpen
 from credit_sdk.retries import RetryLimits
 from credit_sdk.sdk import CreditSDK
 
@@ -24,9 +27,13 @@ __all__ = [
     "Client",
     "CreditError",
     "CreditSDK",
+    "FailClosed",
+    "FailOpen",
     "HoldUnsettledError",
     "InsufficientCreditsError",
     "Job",
+    "LeaseExhaustedError",
+    "OutboxSpend",
     "RetryLimits",
     "ServiceUnreachableError",
 ]

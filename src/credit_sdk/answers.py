@@ -133,6 +133,7 @@ class SettledHold:
 
     transfer: str
     hold: str
+    wallet: str
     captured_micro: int
     released_micro: int
     wallet_after: Balances

@@ -9,11 +9,17 @@ from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
 from credit_sdk.amounts import Amount
+from credit_sdk.errors import SettingsError
 from credit_sdk.groups import Calls
 from credit_sdk.metering import AsyncMetered, Metered, Terms, TermsGiven
+from credit_sdk.outbox.handles import AsyncOutbox, Outbox
+from credit_sdk.outbox.senders import OpenAwaiting, OpenBlocking
+from credit_sdk.outbox.terms import FailOpen, WhenAway
 from credit_sdk.requests import Request, T, Target
 from credit_sdk.retries import RetryLimits
 from credit_sdk.transport import Awaiting, Blocking, Connection
+
+_CLOSED = "This client fails closed: only Client(…, when_away=FailOpen(…)) has an outbox."
 
 
 class Patience(TypedDict, total=False):
@@ -31,6 +37,9 @@ class Client(Calls[Blocking]):
     within the app. ``hold_token`` acts for whoever carries it, within one hold. Further keyword
     arguments are those of ``Patience``: ``timeout_seconds``, ``connect_timeout_seconds``,
     ``retries``.
+
+    ``when_away``: ``FailClosed()``, or ``FailOpen(lease=…, outbox="path.sqlite")``, which takes
+    spends from a lease while the service is away and settles them later.
     """
 
     def __init__(
@@ -40,6 +49,7 @@ class Client(Calls[Blocking]):
         api_key: str | None = None,
         session_token: str | None = None,
         hold_token: str | None = None,
+        when_away: WhenAway | None = None,
         **patience: Unpack[Patience],
     ) -> None:
         """Nothing is connected before the first call.
@@ -47,17 +57,28 @@ class Client(Calls[Blocking]):
         Raises:
             SettingsError: the address is none.
         """
-        super().__init__(
-            Blocking(
-                Connection(
-                    base_url=base_url,
-                    api_key=api_key,
-                    session_token=session_token,
-                    hold_token=hold_token,
-                    **patience,
-                )
-            )
+        connection = Connection(
+            base_url=base_url,
+            api_key=api_key,
+            session_token=session_token,
+            hold_token=hold_token,
+            **patience,
         )
+        if isinstance(when_away, FailOpen):
+            super().__init__(OpenBlocking(connection, when_away))
+        else:
+            super().__init__(Blocking(connection))
+
+    @property
+    def outbox(self) -> Outbox:
+        """What was accepted while the service was away (``FailOpen``).
+
+        Raises:
+            SettingsError: the client fails closed.
+        """
+        if not isinstance(self._sender, OpenBlocking):
+            raise SettingsError(_CLOSED)
+        return Outbox(self._sender)
 
     def send(self, request: Request[T]) -> T:
         """Send a request that was described by hand; the groups do this for theirs."""
@@ -107,6 +128,7 @@ class AsyncClient(Calls[Awaiting]):
         api_key: str | None = None,
         session_token: str | None = None,
         hold_token: str | None = None,
+        when_away: WhenAway | None = None,
         **patience: Unpack[Patience],
     ) -> None:
         """Nothing is connected before the first call.
@@ -114,17 +136,28 @@ class AsyncClient(Calls[Awaiting]):
         Raises:
             SettingsError: the address is none.
         """
-        super().__init__(
-            Awaiting(
-                Connection(
-                    base_url=base_url,
-                    api_key=api_key,
-                    session_token=session_token,
-                    hold_token=hold_token,
-                    **patience,
-                )
-            )
+        connection = Connection(
+            base_url=base_url,
+            api_key=api_key,
+            session_token=session_token,
+            hold_token=hold_token,
+            **patience,
         )
+        if isinstance(when_away, FailOpen):
+            super().__init__(OpenAwaiting(connection, when_away))
+        else:
+            super().__init__(Awaiting(connection))
+
+    @property
+    def outbox(self) -> AsyncOutbox:
+        """What was accepted while the service was away (``FailOpen``).
+
+        Raises:
+            SettingsError: the client fails closed.
+        """
+        if not isinstance(self._sender, OpenAwaiting):
+            raise SettingsError(_CLOSED)
+        return AsyncOutbox(self._sender)
 
     async def send(self, request: Request[T]) -> T:
         """Send a request that was described by hand; the groups do this for theirs."""

@@ -32,7 +32,8 @@ class Request(Generic[T]):
     """One request: what to send, and how its answer is read.
 
     ``key`` is the idempotency key, the same for each attempt. Without ``repeatable`` a second
-    attempt could do harm, so there is none. ``resume`` is the token of this request's refusal. ``coverable``: a spend that a client which fails open
+    attempt could do harm, so there is none. ``resume`` is the token of this request's
+    refusal. ``coverable``: a spend that a client which fails open
     may take from its lease while the service is away.
     """
 

@@ -28,6 +28,9 @@ from credit_sdk.retries import RetryLimits, async_retrying, retrying
 T = TypeVar("T")
 VERSION = "0.1.0"
 _STATUSES_WORTH_RETRYING = frozenset({429, 502, 503, 504})
+_FAULTS_FROM = 500
+# What the ledger decided: an answer to the key, so that nothing stays unknown from an attempt before it.
+_DECISIONS = frozenset({402, 409, 422})
 # These come with such a status, but only an operator can change the answer.
 _CODES_THAT_STAY = frozenset(
     {
@@ -94,6 +97,7 @@ def _unreachable(request: Request[T], problem: httpx.RequestError) -> CreditErro
     found = ServiceUnreachableError(
         f"{request.method} {request.path}: no answer ({type(problem).__name__}: {problem}){may}"
     )
+    found.may_have_acted = sent
     found.retryable = request.repeatable or not sent
     found.idempotency_key = request.key
     return found
@@ -127,12 +131,26 @@ def _refused(request: Request[T], response: httpx.Response) -> CreditError:
         facts={name: fact for name, fact in problem.items() if name not in PROBLEM_MEMBERS},
     )
     found.idempotency_key = request.key
+    found.may_have_acted = status >= _FAULTS_FROM
     found.retry_after_seconds = _retry_after(response.headers.get("Retry-After"))
     found.retryable = request.repeatable and (
         found.code in _CODES_WORTH_RETRYING
         or (status in _STATUSES_WORTH_RETRYING and found.code not in _CODES_THAT_STAY)
     )
     return found
+
+
+class _Attempts:
+    """What the attempts of one call leave unknown: an answer that was lost stays lost when the next is not sent."""
+
+    def __init__(self) -> None:
+        self._may_have_acted = False
+
+    def failed(self, problem: CreditError) -> None:
+        """Remember, and let the last error of the call say it."""
+        if problem.status not in _DECISIONS:
+            self._may_have_acted |= problem.may_have_acted
+            problem.may_have_acted = self._may_have_acted
 
 
 def _json(response: httpx.Response) -> Any:
@@ -182,7 +200,16 @@ class Blocking:
         Raises:
             CreditError: of the class of the answer's code, or ``ServiceUnreachableError``.
         """
-        answer: T = retrying(self._connection.retries)(self._attempt, request)
+        attempts = _Attempts()
+
+        def attempt() -> T:
+            try:
+                return self._attempt(request)
+            except CreditError as problem:
+                attempts.failed(problem)
+                raise
+
+        answer: T = retrying(self._connection.retries)(attempt)
         return answer
 
     def close(self) -> None:
@@ -211,7 +238,16 @@ class Awaiting:
 
     async def send(self, request: Request[T]) -> T:
         """As ``Blocking.send``."""
-        return await async_retrying(self._connection.retries)(self._attempt, request)
+        attempts = _Attempts()
+
+        async def attempt() -> T:
+            try:
+                return await self._attempt(request)
+            except CreditError as problem:
+                attempts.failed(problem)
+                raise
+
+        return await async_retrying(self._connection.retries)(attempt)
 
     async def close(self) -> None:
         """Give the connections back; the next request opens new ones."""

@@ -29,17 +29,17 @@ class CuttingProxy:
                 if self.cuts_left and self.marker in data:
                     marked.set()
                 server.sendall(data)
-            _shut(server)
+            shut(server)
             back.join()
 
     def _answers(self, server: socket.socket, client: socket.socket, marked: threading.Event) -> None:
         while data := _received(server):
             if marked.is_set():
                 self.cuts_left -= 1
-                _shut(client)
+                shut(client)
                 return
             client.sendall(data)
-        _shut(client)
+        shut(client)
 
 
 def _received(side: socket.socket) -> bytes:
@@ -49,7 +49,8 @@ def _received(side: socket.socket) -> bytes:
         return b""
 
 
-def _shut(side: socket.socket) -> None:
+def shut(side: socket.socket) -> None:
+    """End both directions of a connection."""
     # Already gone is as good as shut.
     try:
         side.shutdown(socket.SHUT_RDWR)
@@ -80,7 +81,7 @@ def cutting_proxy(url: str, marker: bytes) -> Iterator[CuttingProxy]:
         accepting = threading.Thread(target=accept, daemon=True)
         accepting.start()
         yield proxy
-        _shut(listener)
+        shut(listener)
         accepting.join()
         for relay in relays:
             relay.join(5)

@@ -13,6 +13,8 @@ from credit_sdk.errors.alerts import AlertLimitError, AlertNotFoundError
 from credit_sdk.errors.base import (
     CreditError,
     HoldUnsettledError,
+    LeaseExhaustedError,
+    OutboxUnavailableError,
     ServiceUnreachableError,
     UnexpectedAnswerError,
 )
@@ -90,7 +92,14 @@ from credit_sdk.errors.requests import (
 
 OWN_CODES = frozenset(
     kind.default_code
-    for kind in (CreditError, ServiceUnreachableError, UnexpectedAnswerError, HoldUnsettledError)
+    for kind in (
+        CreditError,
+        ServiceUnreachableError,
+        UnexpectedAnswerError,
+        HoldUnsettledError,
+        LeaseExhaustedError,
+        OutboxUnavailableError,
+    )
 )
 """Codes that arise on this side of the wire."""
 
@@ -146,8 +155,10 @@ __all__ = [
     "InsufficientCreditsError",
     "InvalidCredentialsError",
     "InvalidRequestError",
+    "LeaseExhaustedError",
     "ModeMismatchError",
     "NotFoundError",
+    "OutboxUnavailableError",
     "OverloadedError",
     "PasswordUnfitError",
     "PayLinkExpiredError",

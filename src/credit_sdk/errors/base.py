@@ -18,7 +18,8 @@ class CreditError(Exception):
         status: the HTTP status, or None where the answer did not come over HTTP.
         facts: what the service says beside the message, such as ``shortfall_micro``
         (micro-credits). retryable: the same call with the same idempotency key may succeed in a
-        moment. retry_after_seconds: how long the service asks to wait, where it says so.
+        moment. may_have_acted: no answer came to a request that was sent, so the outcome is unknown until
+        the key is asked again. retry_after_seconds: how long the service asks to wait, where it says so.
         idempotency_key: the key of the call, to repeat it safely; None for calls without one.
     """
 
@@ -38,6 +39,7 @@ class CreditError(Exception):
         self.status = status
         self.facts: dict[str, Any] = dict(facts or {})
         self.retryable = False
+        self.may_have_acted = False
         self.retry_after_seconds: float | None = None
         self.idempotency_key: str | None = None
         super().__init__(self.message)
@@ -63,3 +65,15 @@ class HoldUnsettledError(CreditError):
     """The hold could be neither captured nor released: it expires by itself, by its policy."""
 
     default_code = "hold_unsettled"
+
+
+class LeaseExhaustedError(CreditError):
+    """The service is away and the lease does not cover this spend: this call asked nothing and took nothing."""
+
+    default_code = "lease_exhausted"
+
+
+class OutboxUnavailableError(CreditError):
+    """The outbox file cannot be read or written, so nothing was accepted."""
+
+    default_code = "outbox_unavailable"
