@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -110,9 +110,11 @@ OFTEN.append("clawback")
 
 
 @st.composite
-def requests(draw: Any, model: Model, wallet: int, key: str | None) -> Posting:
+def requests(
+    draw: Any, model: Model, wallet: int, key: str | None, often: Sequence[str] = tuple(OFTEN)
+) -> Posting:
     """One request over what the model's wallet has been through."""
-    op = draw(st.sampled_from(OFTEN))
+    op = draw(st.sampled_from(often))
     # The second app is a rare guest.
     app = 2 if draw(st.integers(0, 9)) == 9 else 1
     return Posting(op=op, wallet_id=wallet, app_id=app, key=key, **KINDS[op](draw, model))
