@@ -114,7 +114,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedHold:
-    """A hold just placed; ``token`` only when it was asked for: whoever carries it may use this hold."""
+    """A hold just placed."""
 
     id: str
     transfer: str
@@ -122,8 +122,6 @@ class PlacedHold:
     amount_micro: int
     wallet_after: Balances
     created_at: datetime
-    expires_at: datetime | None = None
-    token: str | None = field(default=None, repr=False)
     replayed: bool = False
 
 
@@ -143,7 +141,7 @@ class SettledHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A hold as it is now; ``status`` is ``open``, ``left_behind`` (past its time) or ``settled``."""
+    """A hold as it is now; ``status`` is ``open`` or ``settled``, ``settled_by`` how (``expiry``: left behind)."""
 
     id: str
     wallet: str
@@ -157,7 +155,8 @@ class Hold:
     placed_at: datetime
     settled_at: datetime | None = None
     parent: str | None = None
-    budget: str | None = None
+    delegated_micro: int = 0
+    settled_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

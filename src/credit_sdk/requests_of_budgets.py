@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Any, Literal
+from typing import Literal
 
 from credit_sdk.amounts import Amount, micro_of
 from credit_sdk.answers import Page
-from credit_sdk.answers_of_budgets import Budget, Cap
+from credit_sdk.answers_of_budgets import Budget
 from credit_sdk.requests import Request, Target, given, new_key, one, owner, page, segment
 
 Period = Literal["none", "day", "week", "month"]
-
-
-class Same(Enum):
-    """What a change leaves as it is; None would take the limit away."""
-
-    SAME = "same"
 
 
 def create_budget(
@@ -72,30 +65,26 @@ def budget(budget_id: str) -> Request[Budget]:
     return Request(method="GET", path=f"/v1/budgets/{segment(budget_id)}", read=one(Budget))
 
 
-def update_budget(
-    budget_id: str,
-    *,
-    name: str | None = None,
-    limit: Amount | Literal[Same.SAME] | None = Same.SAME,
-    period: Period | None = None,
-) -> Request[Budget]:
-    """Change what is given of a budget; ``limit=None`` takes its limit away."""
-    body: dict[str, Any] = given(name=name, period=period)
-    if limit is not Same.SAME:
-        body["limit_micro"] = None if limit is None else micro_of(limit)
-    return Request(method="PATCH", path=f"/v1/budgets/{segment(budget_id)}", read=one(Budget), body=body)
+def update_budget(budget_id: str, *, limit: Amount | None) -> Request[Budget]:
+    """Set the limit of a budget (credits); None takes it away."""
+    return Request(
+        method="PATCH",
+        path=f"/v1/budgets/{segment(budget_id)}",
+        read=one(Budget),
+        body={"limit_micro": None if limit is None else micro_of(limit)},
+    )
 
 
-def set_cap(app_id: str, limit: Amount | None) -> Request[Cap]:
+def set_cap(app_id: str, limit: Amount | None) -> Request[Budget]:
     """How many credits of the signed-in user an app may spend in a month; None: as many as there are."""
     return Request(
         method="PUT",
         path="/v1/caps",
-        read=one(Cap),
+        read=one(Budget),
         body={"app_id": app_id, "limit_micro": None if limit is None else micro_of(limit)},
     )
 
 
-def caps() -> Request[Page[Cap]]:
+def caps() -> Request[Page[Budget]]:
     """The signed-in user's caps, with what each app has used this month."""
-    return Request(method="GET", path="/v1/caps", read=page(Cap))
+    return Request(method="GET", path="/v1/caps", read=page(Budget))

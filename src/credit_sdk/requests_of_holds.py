@@ -23,7 +23,6 @@ def place(
     estimate: Amount | None = None,
     parent: str | None = None,
     budget: str | None = None,
-    with_token: bool = False,
     description: str | None = None,
     service: str | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -33,8 +32,7 @@ def place(
     """Set credits aside before work of unknown cost; ``resume`` as for ``transfers.spend``.
 
     ``estimate`` (credits) is what the policy ``capture_estimate`` takes when the hold is left
-    behind. With ``parent`` (``hld_…``) the credits come out of that hold. With ``with_token`` the
-    answer has a ``token`` that a sub-agent can carry: ``Client(url, hold_token=token)``.
+    behind. With ``parent`` (``hld_…``) the credits come out of that hold.
 
     Raises:
         InsufficientCreditsError: not enough; nothing was set aside.
@@ -53,7 +51,6 @@ def place(
                 estimate_micro=None if estimate is None else micro_of(estimate),
                 parent=parent,
                 budget=budget,
-                with_token=with_token or None,
                 description=description,
                 service=service,
                 metadata=metadata,
@@ -76,11 +73,11 @@ def hold(hold_id: str) -> Request[Hold]:
 def holds(
     user: Target = None,
     *,
-    status: Literal["open", "left_behind", "settled"] | None = None,
+    status: Literal["open", "left_behind", "settled", "all"] | None = None,
     limit: int | None = None,
     after: str | int | None = None,
 ) -> Request[Page[Hold]]:
-    """Holds of a wallet; ``left_behind``: past their time and not yet settled."""
+    """Holds of a wallet, newest first; ``left_behind``: settled by their policy, since nobody did in time."""
     return Request(
         method="GET",
         path="/v1/holds",

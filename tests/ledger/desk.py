@@ -24,7 +24,8 @@ SELECT * FROM tallybook.post_v2(
 """
 STATE = """
 SELECT
-    (SELECT jsonb_build_array(w.available_micro, w.held_micro, w.debt_micro, w.version, extract(epoch FROM w.updated_at))
+    (SELECT jsonb_build_array(w.available_micro, w.held_micro, w.debt_micro, w.version,
+            extract(epoch FROM w.updated_at))
         FROM tallybook.wallets AS w WHERE w.wallet_id = %(wallet)s) AS wallet,
     (SELECT jsonb_agg(jsonb_build_array(
             l.version, l.source, l.amount_micro, l.available_micro, l.held_micro, l.priority,
@@ -36,7 +37,8 @@ SELECT
                 WHERE p.micro > 0),
             extract(epoch FROM coalesce(h.extended_to, h.expires_at)), h.parent_version, h.budget_ids, h.settled_by
         ) ORDER BY h.version) FROM tallybook.holds AS h WHERE h.wallet_id = %(wallet)s) AS holds,
-    (SELECT jsonb_agg(jsonb_build_array(b.budget_id, b.spent_micro, b.reserved_micro, extract(epoch FROM b.period_start))
+    (SELECT jsonb_agg(jsonb_build_array(b.budget_id, b.spent_micro, b.reserved_micro,
+            extract(epoch FROM b.period_start))
         ORDER BY b.budget_id) FROM tallybook.budgets AS b WHERE b.wallet_id = %(wallet)s) AS budgets,
     (SELECT jsonb_agg(jsonb_build_array(
             t.kind, t.amount_micro, t.available_after, t.held_after, t.debt_after, t.app_id, t.hold_version,

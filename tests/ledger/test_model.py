@@ -15,13 +15,7 @@ import pytest
 from databases import TestDatabase
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test, initialize, precondition, rule
 from ledger.asking import BEGIN, SPANS, requests
 from ledger.desk import APPS, Desk, Row, moment, outcome, said
 from ledger.model import Model

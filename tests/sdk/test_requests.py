@@ -9,7 +9,7 @@ import pytest
 from sdk.scripted_service import MOMENT, PLACED, POSTED, SETTLED, Step, problem, scripted
 
 from credit_sdk import AsyncClient, BatchItem, Client
-from credit_sdk.errors import CreditError, InsufficientCreditsError, SettingsError
+from credit_sdk.errors import CreditError, InsufficientCreditsError
 
 HOLD = {
     "id": "hld_12_3",
@@ -38,14 +38,17 @@ LOT = {
 }
 BUDGET = {
     "id": "bud_1",
+    "wallet": "wal_12",
     "name": "Research",
     "kind": "team",
     "period": "month",
     "limit_micro": None,
-    "used_micro": 5,
+    "spent_micro": 5,
+    "held_micro": 0,
+    "created_at": MOMENT,
     "colour": "a newer service may say more",
 }
-CAP = {"app_id": "app_1", "limit_micro": 10_000_000, "used_micro": 5}
+CAP = {**BUDGET, "app_id": "app_1", "limit_micro": 10_000_000}
 POST = "POST"
 
 
@@ -80,7 +83,7 @@ POST = "POST"
         (
             "holds.place",
             [7, 20],
-            {"parent": "hld_12_1", "budget": "bud_1", "with_token": True},
+            {"parent": "hld_12_1", "budget": "bud_1"},
             PLACED,
             (
                 POST,
@@ -90,7 +93,6 @@ POST = "POST"
                     "amount_micro": 20_000_000,
                     "parent": "hld_12_1",
                     "budget": "bud_1",
-                    "with_token": True,
                 },
             ),
         ),
@@ -149,9 +151,9 @@ POST = "POST"
         (
             "budgets.update",
             ["bud_1"],
-            {"name": "New"},
+            {"limit": 3},
             BUDGET,
-            ("PATCH", "/v1/budgets/bud_1", {"name": "New"}),
+            ("PATCH", "/v1/budgets/bud_1", {"limit_micro": 3_000_000}),
         ),
         (
             "budgets.update",
@@ -203,24 +205,7 @@ def test_lots_holds_and_budgets_are_read_with_their_fields() -> None:
 
     assert (lot.available_micro, lot.expires_at, lot.price_minor) == (75_000_000, None, 1000)
     assert (hold.parent, hold.remaining_micro) == ("hld_12_1", 20_000_000)
-    assert (budget.limit_micro, budget.used_micro) == (None, 5)
-
-
-def test_a_token_is_read_and_does_not_show() -> None:
-    with scripted(Step(body={**PLACED, "expires_at": MOMENT, "token": "tok-1"})) as service:
-        with Client(service.base_url) as client:
-            placed = client.holds.place(7, 20, with_token=True)
-        with Client(service.base_url, hold_token=placed.token) as agent:
-            agent.holds.place(None, 5, parent=placed.id)
-
-    assert "tok-1" not in repr(placed)
-    assert service.received[1].headers["authorization"] == "Bearer tok-1"
-    assert service.received[1].body == {"amount_micro": 5_000_000, "parent": "hld_12_3"}
-
-
-def test_a_request_has_one_bearer() -> None:
-    with pytest.raises(SettingsError, match="one bearer"):
-        Client("http://localhost", session_token="a", hold_token="b")
+    assert (budget.limit_micro, budget.spent_micro) == (None, 5)
 
 
 def test_a_batch_is_answered_item_by_item() -> None:

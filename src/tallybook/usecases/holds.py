@@ -7,7 +7,7 @@ from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger.requests import Hold
 from tallybook.domain.ledger.sight import may_settle
 from tallybook.postgres import ledger
-from tallybook.postgres.access import own_hold, visible_wallet
+from tallybook.postgres.access import own_hold, place_of_user, visible_wallet
 from tallybook.usecases.context import Context
 
 WALLETS_AT_ONCE = 100
@@ -27,10 +27,22 @@ async def extend(ctx: Context, caller: Caller, hold_id: LedgerId, *, lifetime_se
 
 
 async def holds(
-    ctx: Context, caller: Caller, wallet_id: int, *, status: str, before: int, limit: int
+    ctx: Context,
+    caller: Caller,
+    *,
+    wallet_id: int | None,
+    user_id: int | None,
+    status: str,
+    before: int,
+    limit: int,
 ) -> list[Hold]:
-    """A page of a wallet's holds, newest first: those of them that the caller could settle."""
+    """A page of the holds of a wallet (or a user), newest first: those of them that the caller could settle."""
     async with ctx.db.snapshot() as tx:
+        if wallet_id is None:
+            user_id = caller.user_for(user_id, Permission.READ_CREDITS)
+            wallet_id = (await place_of_user(tx, user_id))[1]
+        if wallet_id is None:
+            return []
         await visible_wallet(tx, caller, wallet_id, Permission.READ_CREDITS)
         found = await ledger.holds(tx, wallet_id, status=status, before=before, limit=limit)
     return [hold for hold in found if may_settle(caller, hold)]

@@ -20,7 +20,6 @@ from tallybook.api.deps import (
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.api.v1.shapes import HoldShape, PlacedShape, SettledShape
 from tallybook.api.v1.transfers import Budgeted, Noted, Placed, mark_replay
-from tallybook.domain.errors import NotFoundError
 from tallybook.domain.ids import LedgerId, parse_plain_id
 from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import HoldPolicy
@@ -116,6 +115,7 @@ async def place_hold(
         estimate=None if body.estimate_micro is None else Credits(body.estimate_micro),
         note=body.note(),
         resume=resume,
+        parent=body.parent_id(),
         budget=body.budget_id(),
     )
     mark_replay(answer, response)
@@ -126,7 +126,8 @@ async def place_hold(
 async def list_holds(
     ctx: Ctx,
     caller: CallerDep,
-    wallet: Annotated[str, Query(max_length=40, examples=["wal_12"])],
+    wallet: Annotated[str | None, Query(max_length=40, description="Of this wallet.")] = None,
+    user_id: Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Of this user's wallet.")] = None,
     status: Annotated[
         Literal["open", "settled", "left_behind", "all"],
         Query(description="`left_behind`: settled by its policy, since nobody did in time."),
@@ -134,12 +135,17 @@ async def list_holds(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(description="The last hold of the page before.")] = None,
 ) -> HoldPage:
-    """Holds that the caller could settle, newest first."""
-    wallet_id = parse_plain_id("wal", wallet)
-    cursor = LedgerId.parse("hld", after) if after else LedgerId(wallet_id, 2**62)
-    if cursor.wallet_id != wallet_id:
-        raise NotFoundError("This cursor belongs to another wallet.")
-    found = await holds.holds(ctx, caller, wallet_id, status=status, before=cursor.version, limit=limit + 1)
+    """Holds that the caller could settle, newest first; by default of the signed-in user's wallet."""
+    cursor = LedgerId.parse("hld", after) if after else None
+    found = await holds.holds(
+        ctx,
+        caller,
+        wallet_id=None if wallet is None else parse_plain_id("wal", wallet),
+        user_id=user_id,
+        status=status,
+        before=2**62 if cursor is None else cursor.version,
+        limit=limit + 1,
+    )
     page = [HoldShape.from_domain(hold) for hold in found[:limit]]
     more = len(found) > limit
     return HoldPage(data=page, has_more=more, next_cursor=page[-1].id if more else None)
