@@ -22,9 +22,12 @@ from tallybook.domain.errors import (
 )
 from tallybook.domain.identity.callers import Permission
 from tallybook.domain.money import Credits
-from tallybook.domain.payments.pay_links import LINK_LIFETIME
+from tallybook.domain.payments.pay_links import LINK_LIFETIME, PayLink
+from tallybook.security import pay_links
 from tallybook.security.sealing import Sealer
 from tallybook.usecases import checkouts, fulfilment, paying, wallets
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 async def follow(till: Till, token: str, lookup_key: str = "package_starter") -> checkouts.Opened:
@@ -66,6 +69,17 @@ async def test_stripe_hears_nothing_until_an_offer_is_chosen(till: Till) -> None
     assert bill.shortfall == Credits.whole(5)
     assert opened.checkout.user_id == till.user_id
     assert opened.checkout.credits == Credits.whole(1000)
+
+
+async def test_the_way_back_is_our_own_page_also_when_other_pages_have_another_address(till: Till) -> None:
+    elsewhere = till.but(pages_url="https://shop.example.com")
+    token = await a_token(elsewhere)
+
+    opened = await follow(elsewhere, token)
+
+    page = f"http://localhost:3000/pay/{token}"
+    assert opened.checkout.success_url == f"{page}/done?session_id={{CHECKOUT_SESSION_ID}}"
+    assert opened.checkout.cancel_url == page
 
 
 async def test_a_link_followed_twice_opens_one_checkout_and_another_offer_another(till: Till) -> None:
@@ -152,8 +166,7 @@ def forgeries(token: str) -> Iterator[str]:
         token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
         for place in range(4, len(token))
     )
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    yield from (token[:-1] + letter for letter in alphabet if letter != token[-1])
+    yield from (token[:-1] + letter for letter in ALPHABET.replace(token[-1], ""))
     made_up = json.dumps([1, 1, 1, 1, 99999999999]).encode()
     yield in_form(made_up)
     yield in_form(Sealer("another secret" * 4).seal_json([1, 1, 1, 1, 9**10], "pay link"))
@@ -170,6 +183,20 @@ async def test_no_forged_or_changed_link_is_believed(till: Till) -> None:
             await paying.order(till.ctx, forged, "pack_100")
         with pytest.raises(PayLinkInvalidError):
             paying.returning(till.ctx, forged)
+
+
+@pytest.mark.parametrize("wallet_id", [1, 12, 123])
+def test_a_link_has_one_spelling_whatever_its_length(wallet_id: int) -> None:
+    """The last character of base64 may have bits that count for nothing."""
+    sealer, day = Sealer("a secret" * 8), system_clock() + LINK_LIFETIME
+    link = PayLink(wallet_id=wallet_id, user_id=1, requested=Credits(1), shortfall=Credits(1), expires_at=day)
+    token = pay_links.make(sealer, link)
+
+    for letter in ALPHABET.replace(token[-1], ""):
+        with pytest.raises(PayLinkInvalidError):
+            pay_links.read(sealer, token[:-1] + letter)
+
+    assert pay_links.read(sealer, token).wallet_id == wallet_id
 
 
 async def test_a_link_ends_after_a_day(till: Till) -> None:

@@ -14,6 +14,7 @@ from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.money import Credits
 from tallybook.domain.payments.checkouts import Checkout, Status
 from tallybook.domain.payments.pay_links import PayLink
+from tallybook.domain.payments.return_urls import PLACEHOLDER
 from tallybook.postgres import checkouts, ledger
 from tallybook.postgres.pool import Transaction
 from tallybook.security import pay_links
@@ -71,7 +72,8 @@ async def order(ctx: Context, token: str, lookup_key: str) -> Order:
     async with ctx.db.snapshot() as tx:
         key = await _free_key(ctx, tx, buyer, token, offer)
     page = f"{ctx.shop.public_url}/pay/{token}"
-    return Order(caller=buyer, offer=offer, key=key, success_url=f"{page}/done", cancel_url=page)
+    success_url = f"{page}/done?session_id={PLACEHOLDER}"
+    return Order(caller=buyer, offer=offer, key=key, success_url=success_url, cancel_url=page)
 
 
 def returning(ctx: Context, token: str) -> Caller:

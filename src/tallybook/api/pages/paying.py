@@ -46,7 +46,7 @@ async def pay(
     except BillingError as refusal:
         return await _shown(ctx, token, problem=refusal)
     if opened.checkout.status is Status.PROCESSING:
-        return to(f"{order.success_url}?session_id={opened.checkout.stripe_session_id}")
+        return to(f"/pay/{token}/done?session_id={opened.checkout.stripe_session_id}")
     assert opened.checkout.url is not None
     return to(opened.checkout.url)
 
