@@ -16,7 +16,7 @@ from ledger.desk import APPS, Desk, outcome, said
 from ledger.model import Model
 from ledger.model_parts import Budget
 
-from tallybook.domain.ledger.requests import Posting
+from tallybook.domain.ledger.requests import Account, Posting
 
 PLAIN = ("spend", "spend", "hold", "capture", "release")
 Budgets = Mapping[int, int]
@@ -94,7 +94,7 @@ def histories(draw: st.DrawFn) -> tuple[Model, list[Budget], Rounds]:
         model.open_budget(BEGIN, replace(b))
     opening = Posting(
         op="grant", wallet_id=0, app_id=0, key="opening", amount_micro=draw(st.integers(50, 500)),
-        house="adjustments", source="adjustment",
+        house=Account.ADJUSTMENTS, source="adjustment",
     )  # fmt: skip
     model.post(BEGIN, [opening])
     rounds, at = [(BEGIN, [opening])], BEGIN
