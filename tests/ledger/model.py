@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.model_parts import Budget, Hold, Lot, Outcome, RefusedError
+from ledger.model_parts import Budget, Hold, Lot, Outcome, RefusedError, Transfer
 from ledger.model_steps import Steps
 
 from tallybook.domain.ledger.requests import Posting
@@ -147,13 +147,7 @@ class Model(Steps):
         amount = left if r.amount_micro is None else r.amount_micro
         if not 0 < amount <= left:
             raise RefusedError("give_back_exceeds")
-        skip, wanted, parts = done.given, amount, []
-        for number in sorted(done.parts, key=lambda n: self.lots[n].burns, reverse=True):
-            past = min(skip, done.parts[number])
-            part = min(done.parts[number] - past, wanted)
-            skip, wanted = skip - past, wanted - part
-            if part:
-                parts.append((self.lots[number], part))
+        parts = self._last_burned(done, amount)
         done.given += amount
         alive = {lot.version: part for lot, part in parts if not lot.has_expired(self.at)}
         if alive:
@@ -168,6 +162,17 @@ class Model(Steps):
         for b in done.budgets:
             if self.budgets[b].began(done.at) == self.budgets[b].began(self.at):
                 self.budgets[b].count(-amount, 0, self.at)
+
+    def _last_burned(self, done: Transfer, amount: int) -> list[tuple[Lot, int]]:
+        """The lots that so much of a transfer returns to, after what was given back before."""
+        skip, parts = done.given, []
+        for number in sorted(done.parts, key=lambda n: self.lots[n].burns, reverse=True):
+            past = min(skip, done.parts[number])
+            part = min(done.parts[number] - past, amount)
+            skip, amount = skip - past, amount - part
+            if part:
+                parts.append((self.lots[number], part))
+        return parts
 
     # --- What is due ---
 

@@ -1,7 +1,8 @@
 """The ledger against its model: Hypothesis asks for anything in any order, and both must say the same after each step.
 
-``TALLYBOOK_MODEL_STEPS`` asks for so many steps in all (a step posts up to sixteen requests, some four on average); a failure is printed with the seed
-that finds it again: ``pytest tests/ledger/test_model.py --hypothesis-seed=…``.
+``TALLYBOOK_MODEL_STEPS`` asks for so many steps in all (a step posts up to sixteen requests, fewer than two on average,
+since some only move time). A failure is printed with the seed that finds it again:
+``pytest tests/ledger/test_model.py --hypothesis-seed=…``.
 """
 
 from __future__ import annotations

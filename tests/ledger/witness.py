@@ -5,14 +5,14 @@ It looks at nothing but what callers saw, so it would notice a ledger whose book
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
 from tallybook.domain.ledger.requests import Answer
 
 # What a request of each kind does to available and held, by its amount and by what it released.
-EFFECTS = {
+EFFECTS: Mapping[str, Callable[[int, int], tuple[int, int]]] = {
     "grant": lambda amount, _: (amount, 0),
     "spend": lambda amount, _: (-amount, 0),
     "hold": lambda amount, _: (-amount, amount),
