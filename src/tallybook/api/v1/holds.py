@@ -34,6 +34,12 @@ router = APIRouter(
 )
 
 
+HoldStatus = Annotated[
+    Literal["open", "settled", "left_behind", "all"],
+    Query(description="`left_behind`: settled by its policy, since nobody did in time."),
+]
+
+
 class HoldBody(Placed, Noted, Budgeted):
     """How much to set aside, for how long, and what becomes of it if it is left behind."""
 
@@ -59,6 +65,10 @@ class HoldBody(Placed, Noted, Budgeted):
         if self.parent is not None and (self.wallet is not None or self.user_id is not None):
             raise ValueError("parent says which wallet; give neither wallet nor user_id")
         return self
+
+    def estimate(self) -> Credits | None:
+        """What `capture_estimate` would take, if it was said."""
+        return None if self.estimate_micro is None else Credits(self.estimate_micro)
 
     def parent_id(self) -> LedgerId | None:
         """The hold that it is taken out of, if one was named."""
@@ -112,7 +122,7 @@ async def place_hold(
         wallet_id=body.wallet_id(),
         lifetime_seconds=body.lifetime_seconds,
         on_expiry=body.on_expiry,
-        estimate=None if body.estimate_micro is None else Credits(body.estimate_micro),
+        estimate=body.estimate(),
         note=body.note(),
         resume=resume,
         parent=body.parent_id(),
@@ -128,10 +138,7 @@ async def list_holds(
     caller: CallerDep,
     wallet: Annotated[str | None, Query(max_length=40, description="Of this wallet.")] = None,
     user_id: Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Of this user's wallet.")] = None,
-    status: Annotated[
-        Literal["open", "settled", "left_behind", "all"],
-        Query(description="`left_behind`: settled by its policy, since nobody did in time."),
-    ] = "all",
+    status: HoldStatus = "all",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(description="The last hold of the page before.")] = None,
 ) -> HoldPage:

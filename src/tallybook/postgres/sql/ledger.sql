@@ -13,14 +13,14 @@ SELECT * FROM tallybook.post_all_v2(:now, :ops, :wallets, :apps, :amounts, :keys
 SELECT u.user_id, u.is_active, w.wallet_id
 FROM tallybook.users AS u
 LEFT JOIN tallybook.wallets AS w ON w.owner_user_id = u.user_id AND w.is_default
-WHERE u.user_id = ANY(:user_ids::bigint []);
+WHERE u.user_id = any(:user_ids);
 
 -- name: owners
 -- Whether wallets are there and their owners active, of many at once; an organisation counts as active.
 SELECT w.wallet_id, coalesce(u.is_active, true) AS is_active
 FROM tallybook.wallets AS w
 LEFT JOIN tallybook.users AS u ON u.user_id = w.owner_user_id
-WHERE w.wallet_id = ANY(:wallet_ids::bigint []);
+WHERE w.wallet_id = any(:wallet_ids);
 
 -- name: extend_hold
 -- Let an open hold live longer.
