@@ -86,8 +86,11 @@ class Steps:
         path: list[int] = []
         at = r.budget_id
         # A cap applies to its own app unasked, and is not to be named.
-        if at is not None and (at not in self.budgets or self.budgets[at].app is not None):
+        if at is not None and (at not in self.budgets or self.budgets[at].app not in {None, r.app_id}):
             raise RefusedError("budget_not_found")
+        if at is not None and self.budgets[at].app is not None:
+            # The app's own cap applies unasked; to name it says nothing more.
+            at = None
         while at is not None:
             path.append(at)
             at = self.budgets[at].parent
