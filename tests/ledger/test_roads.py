@@ -18,7 +18,7 @@ from ledger.model_parts import Budget
 
 from tallybook.domain.ledger.requests import Account, Posting
 
-PLAIN = ("spend", "spend", "hold", "capture", "release")
+PLAIN = ("spend", "hold", "hold", "capture", "capture", "capture", "release")
 Budgets = Mapping[int, int]
 Rounds = Sequence[tuple[int, Sequence[Posting]]]
 
