@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallybook.domain.catalog.links import Link
-from tallybook.domain.catalog.offers import OFFERS_MAX, covering
+from tallybook.domain.catalog.offers import OFFERS_MAX, covering, wares
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.money import Credits, Money
 
@@ -34,7 +34,7 @@ def pushed(catalog: Catalog, **prices: Money) -> dict[str, Link]:
 
 
 def offered(catalog: Catalog, shortfall: Credits, **prices: Money) -> list[tuple[str, int, str]]:
-    found = covering(catalog, pushed(catalog, **prices), shortfall)
+    found = covering(wares(catalog, pushed(catalog, **prices)), shortfall)
     return [(offer.lookup_key, offer.quantity, str(offer.price)) for offer in found]
 
 
@@ -53,7 +53,7 @@ def test_the_cheapest_that_covers_comes_first_with_as_many_as_are_needed() -> No
 def test_credits_and_price_are_for_the_whole_quantity() -> None:
     catalog = shelf(SMALL)
 
-    [offer] = covering(catalog, pushed(catalog), Credits.whole(201))
+    [offer] = covering(wares(catalog, pushed(catalog)), Credits.whole(201))
 
     assert offer.facts == {
         "lookup_key": "small",
@@ -100,10 +100,9 @@ def test_plans_switched_off_products_and_what_is_not_at_stripe_are_no_offers() -
     catalog = shelf(SMALL, LARGE, plans=off + plan, forced={"large": "price_of_the_settings"})
     links = pushed(catalog)
 
-    found = covering(catalog, links, Credits.whole(5))
-    without = covering(
-        catalog, {key: link for key, link in links.items() if key != "small"}, Credits.whole(5)
-    )
+    found = covering(wares(catalog, links), Credits.whole(5))
+    del links["small"]
+    without = covering(wares(catalog, links), Credits.whole(5))
 
     assert [offer.lookup_key for offer in found] == ["small"], (
         "large is linked to another price than the settings'"

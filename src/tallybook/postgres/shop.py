@@ -6,11 +6,9 @@ What products cost at Stripe changes rarely and is read again after half a minut
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from tallybook.domain.catalog.links import Link
-from tallybook.domain.catalog.offers import PayDesk, covering
+from tallybook.domain.catalog.offers import PayDesk, Ware, covering, wares
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.errors import DatabaseUnavailableError
 from tallybook.domain.money import Credits
@@ -18,7 +16,7 @@ from tallybook.postgres import catalog as catalog_links
 from tallybook.postgres import ledger
 from tallybook.postgres.pool import Database
 
-LINKS_LIFETIME = timedelta(seconds=30)
+WARES_LIFETIME = timedelta(seconds=30)
 OWNERS_MAX = 50_000
 
 
@@ -31,8 +29,8 @@ class Shop:
         self._db = db
         self._catalog = catalog
         self._stripe = stripe
-        self._links: Mapping[str, Link] | None = None
-        self._links_until: datetime | None = None
+        self._wares: tuple[Ware, ...] | None = None
+        self._wares_until: datetime | None = None
         self._reading = asyncio.Lock()
         self._owners: dict[int, int | None] = {}
 
@@ -45,7 +43,7 @@ class Shop:
     async def desk(self, now: datetime, wallet_id: int, shortfall: Credits) -> PayDesk:
         """Where a wallet's shortfall can be paid."""
         return PayDesk(
-            offers=covering(self._catalog, await self._known_links(now), shortfall),
+            offers=covering(await self._on_sale(now), shortfall),
             owner_user_id=await self._owner(wallet_id),
             public_url=self.public_url,
             stripe=self._stripe,
@@ -57,22 +55,23 @@ class Shop:
                 self.owned(wallet_id, (await ledger.wallet(tx, wallet_id)).owner_user_id)
         return self._owners[wallet_id]
 
-    async def _known_links(self, now: datetime) -> Mapping[str, Link]:
-        """The links; while one request reads them again, the others use the ones that are known."""
-        if self._links is None or (self._are_due(now) and not self._reading.locked()):
+    async def _on_sale(self, now: datetime) -> tuple[Ware, ...]:
+        """What is sold; while one request reads the prices again, the others use the ones that are known."""
+        if self._wares is None or (self._are_due(now) and not self._reading.locked()):
             async with self._reading:
                 if self._are_due(now):
                     await self._read(now)
-        return self._links or {}
+        return self._wares or ()
 
     def _are_due(self, now: datetime) -> bool:
-        return self._links_until is None or now >= self._links_until
+        return self._wares_until is None or now >= self._wares_until
 
     async def _read(self, now: datetime) -> None:
         try:
             async with self._db.snapshot() as tx:
-                self._links = await catalog_links.links(tx)
+                links = await catalog_links.links(tx)
         except DatabaseUnavailableError:
             # The refusal itself was answered; it comes with what is known, and the next one looks again.
             return
-        self._links_until = now + LINKS_LIFETIME
+        self._wares = wares(self._catalog, links)
+        self._wares_until = now + WARES_LIFETIME

@@ -12,7 +12,7 @@ import hmac
 import json
 import re
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tallybook.domain.errors import ResumeTokenInvalidError
@@ -23,7 +23,7 @@ from tallybook.security.sealing import Sealer
 # The nonce stands for the key of a request that had none, so that such a job, too, acts once however often resumed.
 _FORM = re.compile(r"tbj_([1-9][0-9]{0,5})_([0-9a-f]{32})?_([0-9a-f]{64})")
 _NONCE_BYTES = 16
-_PLACE = ("wallet_id", "app_id", "key")
+_TERMS = tuple(field.name for field in fields(Posting) if field.name not in {"wallet_id", "app_id", "key"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +75,7 @@ def _code(sealer: Sealer, asked: Posting, generation: int, nonce: str) -> str:
 
 def _terms(asked: Posting) -> dict[str, Any]:
     # As in the ledger: what is not asked for is left out, so that a token still fits when Posting grows a field.
-    fields = {name: getattr(asked, name) for name in Posting.__dataclass_fields__ if name not in _PLACE}
-    return {name: _plain(value) for name, value in fields.items() if value is not None}
+    return {name: _plain(value) for name in _TERMS if (value := getattr(asked, name)) is not None}
 
 
 def _plain(value: Any) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from tallybook.domain.catalog.links import Link
@@ -51,38 +51,56 @@ class PayDesk:
     stripe: bool
 
 
-def covering(catalog: Catalog, links: Mapping[str, Link], shortfall: Credits) -> list[Offer]:
-    """Up to ``OFFERS_MAX`` offers that cover a shortfall, cheapest first; at one price, more credits in fewer pieces.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ware:
+    """A product that can be bought once, right now: what one brings, and what Stripe charges for one."""
 
-    Amounts of two currencies cannot be compared: where several are sold, the cheapest offer of each comes first, in
-    the catalogue's order, then the second of each. What has no price at Stripe yet cannot be bought, so is no offer.
-    """
-    found = [
-        offer
+    lookup_key: str
+    name: str
+    credits_micro: int
+    minor: int
+    currency: str
+
+
+def wares(catalog: Catalog, links: Mapping[str, Link]) -> tuple[Ware, ...]:
+    """What shortfalls can be covered with; what has no price at Stripe yet cannot be bought."""
+    return tuple(
+        Ware(
+            lookup_key=product.lookup_key,
+            name=product.name,
+            credits_micro=product.credits.micro,
+            minor=link.price.minor,
+            currency=link.price.currency,
+        )
         for product in catalog.on_sale
         if product.mode == "payment"
         and (link := links.get(product.lookup_key)) is not None
         and link.serves(product)
-        and (offer := _enough(product.lookup_key, product.name, product.credits, link.price, shortfall))
+    )
+
+
+def covering(on_sale: Sequence[Ware], shortfall: Credits) -> list[Offer]:
+    """Up to ``OFFERS_MAX`` offers that cover a shortfall, cheapest first; at one price, more credits in fewer pieces.
+
+    Amounts of two currencies cannot be compared: where several are sold, the cheapest offer of each comes first, in
+    the catalogue's order, then the second of each. What no checkout could sell at once is no offer.
+    """
+    by_currency: dict[str, list[tuple[int, int, int, int]]] = {}
+    for place, ware in enumerate(on_sale):
+        quantity = max(1, -(-shortfall.micro // ware.credits_micro))
+        credits_micro, minor = ware.credits_micro * quantity, ware.minor * quantity
+        rows = by_currency.setdefault(ware.currency, [])
+        if quantity <= QUANTITY_MAX and credits_micro <= AMOUNT_MICRO_MAX and minor <= AMOUNT_MINOR_MAX:
+            rows.append((minor, -credits_micro, quantity, place))
+    turns = zip_longest(*(sorted(rows)[:OFFERS_MAX] for rows in by_currency.values()))
+    best = [row for turn in turns for row in turn if row is not None][:OFFERS_MAX]
+    return [
+        Offer(
+            lookup_key=on_sale[place].lookup_key,
+            name=on_sale[place].name,
+            quantity=quantity,
+            credits=Credits(-credits_micro),
+            price=Money(minor, on_sale[place].currency),
+        )
+        for minor, credits_micro, quantity, place in best
     ]
-    currencies = list(dict.fromkeys(offer.price.currency for offer in found))
-    # Stable, so that the catalogue's order decides what is equal.
-    found.sort(key=lambda offer: (offer.price.minor, -offer.credits.micro, offer.quantity))
-    seen: Counter[str] = Counter()
-    ranked = []
-    for offer in found:
-        currency = offer.price.currency
-        ranked.append((seen[currency], currencies.index(currency), offer))
-        seen[currency] += 1
-    ranked.sort(key=lambda place: place[:2])
-    return [offer for _, _, offer in ranked[:OFFERS_MAX]]
-
-
-def _enough(lookup_key: str, name: str, each: Credits, price: Money, shortfall: Credits) -> Offer | None:
-    """As many as cover the shortfall, unless no checkout could sell so many at once."""
-    quantity = max(1, -(-shortfall.micro // each.micro))
-    credits = Credits(each.micro * quantity)
-    total = Money(price.minor * quantity, price.currency)
-    if quantity > QUANTITY_MAX or credits.micro > AMOUNT_MICRO_MAX or total.minor > AMOUNT_MINOR_MAX:
-        return None
-    return Offer(lookup_key=lookup_key, name=name, quantity=quantity, credits=credits, price=total)
