@@ -128,8 +128,7 @@ async def place_hold(
         parent=body.parent_id(),
         budget=body.budget_id(),
     )
-    mark_replay(answer, response)
-    return PlacedShape.from_domain(answer)
+    return PlacedShape.from_domain(mark_replay(answer, response))
 
 
 @router.get("", summary="Holds of a wallet")

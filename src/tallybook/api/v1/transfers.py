@@ -96,10 +96,11 @@ class GiveBackBody(Noted):
     amount_micro: AmountMicro | None = None
 
 
-def mark_replay(answer: Answer, response: Response) -> None:
-    """Say in a header, not in the body, that this answer had been given before."""
+def mark_replay(answer: Answer, response: Response) -> Answer:
+    """The answer; that it had been given before is said in a header, not in the body."""
     if answer.replayed:
         response.headers["Idempotent-Replayed"] = "true"
+    return answer
 
 
 @router.post("", status_code=201, summary="Spend or add credits")
