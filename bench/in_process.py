@@ -79,7 +79,7 @@ async def measure(ground: Ground, plan: Plan, db: Database) -> Result:
 async def _courses(ground: Ground, plan: Plan, db: Database, stack: AsyncExitStack) -> list[Course]:
     wallets = list(range(1, plan.wallets + 2))
     simple = {"uniform": wallets[:-1], "hot": wallets[-1:]}
-    users = ours.open_users(ground.product_url, plan.wallets + 2)
+    users = ours.open_users(ground.product_url, plan.wallets + 4)
     opened = await ours.open_wallets(db, ground.product_url, users)
     lanes = await stack.enter_async_context(Lanes.opened(ground.compared_url, max(plan.connections_tried)))
     for table, module in (("seeds", seeds), ("seeds_orm", seeds), ("row_lock", row_lock)):
@@ -88,15 +88,22 @@ async def _courses(ground: Ground, plan: Plan, db: Database, stack: AsyncExitSta
     stack.callback(threads.close)
     straight = seeds.SeedsWay(lanes, "seeds")
     locked = row_lock.RowLockWay(lanes, "row_lock")
-    # A hot wallet each, so that neither finds the history of the other.
+    grouped = [ours.GroupCommitWay(db, ground.product_url, callers) for callers in (64, 256)]
+    for way in grouped:
+        stack.push_async_callback(way.close)
+    # A hot wallet each, so that none finds the history of another.
     return [
         Course(threads, simple),
         Course(straight, simple, straight),
         Course(locked, simple, locked),
-        Course(ours.OursWay(db, ground.product_url), {"uniform": opened[:-2], "hot": opened[-1:]}),
+        Course(ours.OursWay(db, ground.product_url), {"uniform": opened[:-4], "hot": opened[-1:]}),
+        *(
+            Course(way, {"uniform": opened[:-4], "hot": opened[place : place + 1]})
+            for place, way in zip((-3, -4), grouped, strict=True)
+        ),
         Course(
             ours.OursBatchWay(db, ground.product_url),
-            {"uniform": opened[:-2], "hot": opened[-2:-1]},
+            {"uniform": opened[:-4], "hot": opened[-2:-1]},
         ),
     ]
 

@@ -40,17 +40,20 @@ async def demonstrate(ground: Ground, plan: Plan, db: Database) -> list[Trials]:
     wallets = list(range(plan.overspend_trials + 1))
     seeds.prepare(ground.compared_url, "seeds_over", wallets, CREDITS)
     row_lock.prepare(ground.compared_url, "row_lock_over", wallets, CREDITS)
-    users = ours.open_users(ground.product_url, len(wallets))
+    users = ours.open_users(ground.product_url, 2 * len(wallets))
     opened = await ours.open_wallets(db, ground.product_url, users, CREDITS)
     async with AsyncExitStack() as stack:
         lanes = await stack.enter_async_context(Lanes.opened(ground.compared_url, AT_ONCE))
         simple = seeds.SeedsWay(lanes, "seeds_over")
         locked = row_lock.RowLockWay(lanes, "row_lock_over")
         single = ours.OursWay(db, ground.product_url, keys="over-")
+        grouped = ours.GroupCommitWay(db, ground.product_url, AT_ONCE)
+        stack.push_async_callback(grouped.close)
         return [
             await _trials(simple.name, simple.spend, wallets),
             await _trials(locked.name, locked.spend, wallets),
-            await _trials(single.name, single.spend, opened),
+            await _trials(single.name, single.spend, opened[: len(wallets)]),
+            await _trials(grouped.name, grouped.spend, opened[len(wallets) :]),
         ]
 
 

@@ -1,4 +1,4 @@
-"""The product's ledger: one request a transaction as the service posts today, and many in one round trip.
+"""The product's ledger: one request a transaction, callers who share one (group commit), and batches.
 
 Wallets are opened and funded here for both, through the product's own functions.
 """
@@ -21,6 +21,7 @@ from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import Answer
 from tallybook.domain.money import Credits
 from tallybook.postgres import ledger
+from tallybook.postgres.group_commit import LANES, GroupCommit
 from tallybook.postgres.pool import FAST_CONNECTIONS, PATIENT_CONNECTIONS, Database
 
 BATCH = 128
@@ -82,11 +83,11 @@ def missing(product_url: str, keys: str, accepted: int) -> list[str]:
 
 
 class OursWay:
-    """What a request of the service does: the fast lane, and the patient one when the wallet is busy."""
+    """One posting a transaction, as what needs an audit line is posted: the fast lane, then the patient one."""
 
     name = "Tallybook, single"
     callers = 64
-    remark = f"as the service posts; 64 callers, {FAST_CONNECTIONS} + {PATIENT_CONNECTIONS} connections"
+    remark = f"a transaction each; 64 callers, {FAST_CONNECTIONS} + {PATIENT_CONNECTIONS} connections"
 
     def __init__(self, db: Database, product_url: str, keys: str = "single-") -> None:
         """Spend through the service's own pool; every idempotency key starts with ``keys``."""
@@ -117,12 +118,45 @@ class OursWay:
         return await asyncio.to_thread(missing, self._product_url, self._keys, accepted)
 
 
+class GroupCommitWay:
+    """What a spend of the service does: callers who post at the same time share a statement and a commit."""
+
+    remark = f"as the service posts; {LANES} batches on the way at most"
+
+    def __init__(self, db: Database, product_url: str, callers: int) -> None:
+        """Spend through a group commit of its own."""
+        self.name = f"Tallybook, group commit, {callers}"
+        self.callers = callers
+        self._group_commit = GroupCommit(db, now)
+        self._product_url = product_url
+        self._keys = f"group-{callers}-"
+        self._numbers = itertools.count(1)
+
+    async def spend(self, wallet: int, credits: int = 1) -> bool:
+        """Spend under a key of its own; False is a refusal."""
+        key = f"{self._keys}{next(self._numbers)}"
+        posting = recipes.spend(wallet, Credits.whole(credits), app_id=0, key=key)
+        return isinstance(await self._group_commit.post(posting), Answer)
+
+    async def measure(self, wallets: Sequence[int], seconds: float) -> Slice:
+        """Spend from these wallets at full speed for a bounded time."""
+        return await closed_loop(self.spend, wallets, callers=self.callers, seconds=seconds)
+
+    async def faults(self, accepted: int) -> list[str]:
+        """Every acknowledged spend must be a transfer."""
+        return await asyncio.to_thread(missing, self._product_url, self._keys, accepted)
+
+    async def close(self) -> None:
+        """Give its connections back."""
+        await self._group_commit.close()
+
+
 class OursBatchWay:
-    """The posting function with 128 requests in a round trip: what the service does not do yet."""
+    """The posting function with 128 requests in a round trip."""
 
     name = f"Tallybook, batch of {BATCH}"
     callers = BATCH * IN_FLIGHT
-    remark = f"the service does not do this yet; {IN_FLIGHT} in flight"
+    remark = f"the posting function alone; {IN_FLIGHT} in flight"
 
     def __init__(self, db: Database, product_url: str) -> None:
         """Spend through the service's own pool."""
