@@ -107,6 +107,27 @@ def test_a_resume_token_lets_the_work_be_done_once(cast: Cast, poor: dict[str, A
         assert captured.status_code == 200
 
 
+def test_a_capture_above_its_hold_is_helped_and_goes_on_too(cast: Cast, poor: dict[str, Any]) -> None:
+    grant = {"user_id": poor["user_id"], "type": "grant", "amount_micro": 5 * MICRO}
+    cast.ask("admin", "POST", "/v1/transfers", grant)
+    hold = asked(cast, poor, "hold").json()["id"]
+    path, key = f"/v1/holds/{hold}/capture", uuid.uuid4().hex
+    body = {"amount_micro": 8 * MICRO, "allow_excess": True}
+
+    short = cast.ask("full app", "POST", path, body, Idempotency_Key=key).json()
+    cast.ask("admin", "POST", "/v1/transfers", grant | {"amount_micro": 3 * MICRO})
+    link = cast.ask("nobody", "GET", urlsplit(short["pay_url"]).path)
+    token = short["resume_token"]
+    done = [
+        cast.ask("full app", "POST", path, body, Idempotency_Key=key, Resume_Token=token) for _ in range(2)
+    ]
+
+    assert short["shortfall_micro"] == 3 * MICRO
+    assert 'id="covered"' in link.text
+    assert [answer.status_code for answer in done] == [200, 200], done[0].text
+    assert done[0].json() == done[1].json()
+
+
 def test_an_organisations_wallet_and_an_app_that_may_not_sell_get_no_link(
     cast: Cast, poor: dict[str, Any]
 ) -> None:
