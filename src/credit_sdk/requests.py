@@ -32,9 +32,9 @@ class Request(Generic[T]):
     """One request: what to send, and how its answer is read.
 
     ``key`` is the idempotency key, the same for each attempt. Without ``repeatable`` a second
-    attempt could do harm, so there is none. ``resume`` is the token of this request's
-    refusal. ``coverable``: a spend that a client which fails open
-    may take from its lease while the service is away.
+    attempt could do harm, so there is none. ``resume`` is the token of this request's refusal.
+    ``coverable``: a spend that a client which fails open may take from its lease while the service
+    is away.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -135,7 +135,8 @@ def _post(kind: str, user: Target, amount_micro: int, **note: Any) -> Request[Po
         body={**owner(user), "type": kind, "amount_micro": amount_micro, **given(**note)},
         key=key,
         resume=resume,
-        coverable=kind == "spend",
+        # A lease settles later under the key alone, which was refused for good: what is resumed needs the service.
+        coverable=kind == "spend" and resume is None,
     )
 
 

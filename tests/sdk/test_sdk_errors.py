@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from credit_sdk import errors
+from credit_sdk import errors, requests
 from credit_sdk.errors import BY_CODE, OWN_CODES, CreditError, refusal
 from tallybook.domain.errors import all_codes
 
@@ -66,3 +66,8 @@ def test_a_refusal_for_want_of_credits_says_what_would_help() -> None:
     assert isinstance(bare, errors.InsufficientCreditsError)
     assert (helped.offers, helped.pay_url, helped.resume_token) == ([offer], "http://x/pay/tbp_1", "tbj_1")
     assert (bare.offers, bare.pay_url, bare.resume_token) == ([], None, None)
+
+
+def test_a_resumed_spend_is_not_taken_from_a_lease_which_would_settle_under_the_refused_key() -> None:
+    assert requests.spend(1, 5).coverable
+    assert not requests.spend(1, 5, idempotency_key="job", resume="tbj_1").coverable
