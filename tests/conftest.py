@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -59,6 +60,19 @@ def _on(url: str, database: str) -> str:
 @pytest.fixture
 def database(postgres_url: str, template: str, request: pytest.FixtureRequest) -> Iterator[TestDatabase]:
     """A fresh migrated database; afterwards its books must tie, unless the test broke them on purpose."""
+    with a_copy(postgres_url, template, verified="ledger_tampered" not in request.keywords) as copy:
+        yield copy
+
+
+@pytest.fixture
+def twin(postgres_url: str, template: str) -> Iterator[TestDatabase]:
+    """Another fresh database: what is done in both in the same order gets the same numbers."""
+    with a_copy(postgres_url, template, verified=True) as copy:
+        yield copy
+
+
+@contextmanager
+def a_copy(postgres_url: str, template: str, *, verified: bool) -> Iterator[TestDatabase]:
     name = f"test_{template.removeprefix('template_')}_{next(_numbers)}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(
@@ -69,7 +83,7 @@ def database(postgres_url: str, template: str, request: pytest.FixtureRequest) -
     own_url = _on(postgres_url, name)
     try:
         yield TestDatabase(name, own_url)
-        if "ledger_tampered" not in request.keywords:
+        if verified:
             with psycopg.connect(own_url) as connection:
                 faults = connection.execute("SELECT * FROM tallybook.verify_v2()").fetchall()
             assert faults == [], f"the ledger does not tie after this test: {faults[:3]}"

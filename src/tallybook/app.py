@@ -227,7 +227,12 @@ def make_api(
                 stop.set()
                 await working
 
-    return server.create(serving, allowed_origins=_origins(settings), version=version("tallybook"))
+    return server.create(
+        serving,
+        allowed_origins=_origins(settings),
+        version=version("tallybook"),
+        log=telemetry.request_lines(level=settings.log_level, as_json=settings.log_format == "json"),
+    )
 
 
 def _stop_without_worker(working: asyncio.Task[None]) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from tallybook.api.problems import STATUS
@@ -57,6 +58,19 @@ async def _any_caller(
     return await sessions.authenticate(ctx, bearer=token, api_key=api_key or None)
 
 
+async def caller_of(ctx: Context, *, authorization: str | None, api_key: str | None) -> Caller:
+    """The caller as ``CallerDep`` finds it, from the two headers as they came.
+
+    Raises:
+        AuthenticationRequiredError: neither says anything. Else the reason why what came does not count.
+    """
+    scheme, token = get_authorization_scheme_param(authorization)
+    bearer = token if token and scheme.lower() == "bearer" else None
+    if bearer is None and not api_key:
+        raise AuthenticationRequiredError
+    return await sessions.authenticate(ctx, bearer=bearer, api_key=api_key or None)
+
+
 AnyCaller = Annotated[Caller | None, Depends(_any_caller)]
 
 
@@ -78,11 +92,18 @@ def _optional_key(
         ),
     ] = None,
 ) -> str | None:
-    if idempotency_key is None:
-        return None
-    if not 1 <= len(idempotency_key) <= KEY_LENGTH_MAX or not idempotency_key.isprintable():
+    return optional_key(idempotency_key)
+
+
+def optional_key(text: str | None) -> str | None:
+    """An ``Idempotency-Key`` as it came, if it is one.
+
+    Raises:
+        InvalidRequestError: it is empty, too long or not printable.
+    """
+    if text is not None and (not 1 <= len(text) <= KEY_LENGTH_MAX or not text.isprintable()):
         raise InvalidRequestError(f"Idempotency-Key must be 1 to {KEY_LENGTH_MAX} printable characters.")
-    return idempotency_key
+    return text
 
 
 OptionalIdempotencyKey = Annotated[str | None, Depends(_optional_key)]

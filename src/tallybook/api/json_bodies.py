@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Coroutine
 from email.message import Message
 from typing import Any
@@ -19,6 +20,7 @@ from starlette.responses import Response
 from tallybook.domain.errors import InvalidRequestError
 
 DEPTH_MAX = 32
+_SURROGATE = re.compile("[\ud800-\udfff]")
 TEXT_MESSAGE = "Text in the body must be valid Unicode without NUL characters."
 
 
@@ -31,12 +33,7 @@ def parse(raw: bytes) -> Any:
     """
     try:
         # UTF-8 and nothing else (RFC 8259 section 8.1); left to itself the parser guesses UTF-16 and UTF-32 too.
-        value = json.loads(
-            raw.decode("utf-8-sig"),
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            object_pairs_hook=_named_once,
-        )
+        value = _DECODER.decode(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as problem:
         raise InvalidRequestError(f"The body is not valid JSON: {_speakable(problem)}") from None
     _check(value, 0)
@@ -66,11 +63,16 @@ def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_named_once
+)
+
+
 def _check(value: Any, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise InvalidRequestError(f"The body is nested more than {DEPTH_MAX} levels deep.")
     if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        if "\x00" in value or not (value.isascii() or _SURROGATE.search(value) is None):
             raise InvalidRequestError(TEXT_MESSAGE)
     elif isinstance(value, dict):
         for key, item in value.items():

@@ -5,8 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tallybook.api.families import envelopes
-from tallybook.api.problems import native
+from tallybook.api.drawing import drawn
 from tallybook.domain.errors import RequestTooLargeError
 
 BODY_BYTES_MAX = 1_048_576
@@ -51,8 +50,7 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        refusal = RequestTooLargeError(limit_bytes=limit_of(path))
-        drawn = envelopes.drawn(refusal, path) if path.startswith("/api/") else native(refusal)
-        drawn.headers["Connection"] = "close"
-        await drawn(scope, receive, send)
+        refusal = RequestTooLargeError(limit_bytes=limit_of(scope["path"]))
+        answer = drawn(refusal, scope["path"])
+        answer.headers["Connection"] = "close"
+        await answer(scope, receive, send)

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
+from collections.abc import Callable
 
 import structlog
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log = structlog.get_logger("tallybook.http")
-_GIVEN_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+_GIVEN_ID = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+
+LogRequest = Callable[[str, str, int, float, str], None]
+"""Writes the line of a request: method, path, status, milliseconds, request id."""
+
+
+def log_request(method: str, path: str, status: int, milliseconds: float, request_id: str) -> None:
+    """The line of a request as structlog is set up to write it; the id is bound to all lines of the request."""
+    del request_id
+    _log.info("request", method=method, path=path, status=status, milliseconds=milliseconds)
 
 
 class RequestLog:
     """ASGI middleware: the ``Request-Id`` header in and out, bound to every log line in between."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap the app."""
+    def __init__(self, app: ASGIApp, log: LogRequest = log_request) -> None:
+        """Wrap the app; ``log`` writes the line."""
         self._app = app
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, then log it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Request(scope).headers.get("request-id", "")
-        request_id = given if _GIVEN_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        request_id = _given_id(scope) or f"req_{secrets.token_hex(16)}"
         scope.setdefault("state", {})["request_id"] = request_id
+        added = ((b"request-id", request_id.encode()), _NO_SNIFF)
         status = 500
         started = time.perf_counter()
 
@@ -36,21 +47,21 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"request-id", request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
+                message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, sending)
-            finally:
-                _log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    milliseconds=round((time.perf_counter() - started) * 1000, 2),
-                )
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            milliseconds = round((time.perf_counter() - started) * 1000, 2)
+            self._log(scope["method"], scope["path"], status, milliseconds, request_id)
+            structlog.contextvars.reset_contextvars(**bound)
+
+
+def _given_id(scope: Scope) -> str | None:
+    """The id that the caller gave, the first if there are several, if it has the form of one."""
+    for name, value in scope["headers"]:
+        if name == b"request-id":
+            return str(value.decode()) if _GIVEN_ID.fullmatch(value) else None
+    return None

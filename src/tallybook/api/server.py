@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -15,10 +16,12 @@ from starlette.responses import JSONResponse, Response
 
 from tallybook.api import health, pages
 from tallybook.api.documents import document
+from tallybook.api.drawing import drawn
 from tallybook.api.families import credits, cross_app, envelopes, financial, stripe, webhooks_v1
 from tallybook.api.limits import BodyLimit
 from tallybook.api.problems import native
-from tallybook.api.requests import RequestLog
+from tallybook.api.requests import LogRequest, RequestLog, log_request
+from tallybook.api.thin import ThinRoutes
 from tallybook.api.v1 import (
     alerts,
     apps,
@@ -60,11 +63,34 @@ FAMILIES = (
     credits.router,
     webhooks_v1.router,
 )
+# The routes that are called a thousand times a second, answered in front of the framework (api/thin.py).
+HOT = (
+    transfers.create_transfer,
+    holds.place_hold,
+    holds.capture_hold,
+    holds.release_hold,
+    v1_wallets.list_wallets,
+    cross_app.check_credits,
+    cross_app.consume_credits,
+    financial.balance,
+    financial.spend,
+)
 Opener = Callable[[], AbstractAsyncContextManager[Context]]
 
 
-def create(open_context: Opener, *, allowed_origins: Sequence[str], version: str) -> FastAPI:
-    """The ASGI app; ``open_context`` is entered while it runs and gives what use cases need."""
+def create(
+    open_context: Opener,
+    *,
+    allowed_origins: Sequence[str],
+    version: str,
+    thin: bool = True,
+    log: LogRequest | None = None,
+) -> FastAPI:
+    """The ASGI app; ``open_context`` is entered while it runs and gives what use cases need.
+
+    Without ``thin`` the framework answers the hot routes too. ``log`` writes the line of each request; structlog does
+    when it is None.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -90,8 +116,17 @@ def create(open_context: Opener, *, allowed_origins: Sequence[str], version: str
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Resume-Token", "X-API-Key"],
         expose_headers=["Idempotent-Replayed", "Request-Id", "Retry-After"],
     )
-    app.add_middleware(RequestLog)
+    if thin:
+        app.add_middleware(ThinRoutes, routes=_routes_of(HOT), context=lambda: app.state.context)
+    app.add_middleware(RequestLog, log=log or log_request)
     return app
+
+
+def _routes_of(endpoints: Sequence[Callable[..., Any]]) -> list[APIRoute]:
+    routes = [route for router in (*NATIVE, *FAMILIES) for route in router.routes]
+    found = [route for route in routes if isinstance(route, APIRoute) and route.endpoint in endpoints]
+    assert len(found) == len(endpoints), "each hot endpoint has one route"
+    return found
 
 
 def _add_documents(app: FastAPI) -> None:
@@ -110,15 +145,9 @@ def _answering(found: dict[str, Any]) -> Callable[[], Any]:
     return answer
 
 
-def _draw(request: Request, refusal: BillingError) -> Response:
-    if request.url.path.startswith("/api/"):
-        return envelopes.drawn(refusal, request.url.path)
-    return native(refusal)
-
-
 async def _refused(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, BillingError)
-    return _draw(request, refusal)
+    return drawn(refusal, request.url.path)
 
 
 async def _invalid(request: Request, problem: Exception) -> Response:
@@ -128,21 +157,23 @@ async def _invalid(request: Request, problem: Exception) -> Response:
         for fault in problem.errors()
     ]
     first = faults[0] if faults else {"field": "body", "problem": "is not valid"}
-    return _draw(request, InvalidRequestError(f"{first['field']}: {first['problem']}", errors=faults))
+    refusal = InvalidRequestError(f"{first['field']}: {first['problem']}", errors=faults)
+    return drawn(refusal, request.url.path)
 
 
 async def _http(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
     if problem.status_code == 404:
-        return _draw(request, NotFoundError(f"There is nothing at {request.url.path}."[:300]))
+        nothing = NotFoundError(f"There is nothing at {request.url.path}."[:300])
+        return drawn(nothing, request.url.path)
     refusal = InvalidRequestError(str(problem.detail))
     if request.url.path.startswith("/api/"):
-        drawn = envelopes.drawn(refusal, request.url.path)
-        drawn.status_code = problem.status_code
+        answer = envelopes.drawn(refusal, request.url.path)
+        answer.status_code = problem.status_code
     else:
-        drawn = native(refusal, status=problem.status_code)
-    drawn.headers.update(problem.headers or {})
-    return drawn
+        answer = native(refusal, status=problem.status_code)
+    answer.headers.update(problem.headers or {})
+    return answer
 
 
 async def _failed(request: Request, _: Exception) -> Response:

@@ -67,6 +67,9 @@ def serve(
                 api,
                 host=host or settings.host,
                 port=settings.port if port is None else port,
+                # Named, so that a broken installation says so instead of serving slowly.
+                loop="uvloop",
+                http="httptools",
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -1,0 +1,215 @@
+"""The hot routes answer the same in front of the framework and in it: status, headers and body, byte for byte.
+
+The same requests go in the same order to two services, one with the thin routes and one without, over two databases
+that give the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from api.asks import ASKS, Ask, key
+from databases import FrozenClock, TestDatabase
+from fastapi import FastAPI
+
+from tallybook import app as roof
+from tallybook.api import server
+from tallybook.api.thin import ThinRoute
+from tallybook.domain.identity.apps import AppChange
+from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.identity.people import Role
+from tallybook.domain.money import Credits
+from tallybook.settings import Settings
+from tallybook.usecases import apps, sessions, users, wallets
+from tallybook.usecases.context import Context
+
+OPERATOR = Caller(is_admin=True)
+PASSWORD = "a good long password"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, and whether the framework had a hand in it."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    thin: bool
+
+
+@dataclass(slots=True)
+class Service:
+    """One of the two, and by name what its callers send."""
+
+    app: FastAPI
+    ctx: Context
+    callers: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    async def ask(self, ask: Ask) -> Answer:
+        """One request, with the names in its path and body filled in."""
+        body, query = ask.raw(self.names), ask.query.encode()
+        headers = [*self.callers[ask.caller], *ask.headers]
+        if ask.method == "POST":
+            headers += ask.typed + ([("content-length", str(len(body)))] if ask.length else [])
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": ask.method,
+            "scheme": "http",
+            "path": ask.path.format(**self.names),
+            "raw_path": ask.path.format(**self.names).encode(),
+            "root_path": "",
+            "query_string": query.replace(b"{user}", self.names["user"].encode()),
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
+            "client": ("127.0.0.1", 1),
+            "server": ("testserver", 80),
+        }
+        half = len(body) // 2 if ask.in_two else len(body)
+        messages: list[dict[str, Any]] = [
+            {"type": "http.request", "body": body[:half], "more_body": half < len(body)}
+        ]
+        if half < len(body):
+            messages.append({"type": "http.request", "body": body[half:], "more_body": False})
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        start = sent[0]
+        return Answer(
+            status=start["status"],
+            headers=[pair for pair in start["headers"] if pair[0] != b"request-id"],
+            body=b"".join(message.get("body", b"") for message in sent[1:]),
+            thin=isinstance(scope.get("route"), ThinRoute),
+        )
+
+
+async def furnished(service: Service, clock: FrozenClock) -> Service:
+    """The same cast in the same order, so that it has the same numbers."""
+    ctx = service.ctx
+    registered = [await apps.register(ctx, OPERATOR, name=name) for name in ("app", "reader", "off")]
+    own, reader, revoked = registered
+    change = AppChange(permissions=frozenset({Permission.READ_CREDITS}))
+    await apps.update(ctx, OPERATOR, reader.app.public_id, change)
+    await apps.update(ctx, OPERATOR, revoked.app.public_id, AppChange(is_active=False))
+    ada = await users.create_user(ctx, "ada@example.com", PASSWORD)
+    idle = await users.create_user(ctx, "idle@example.com", PASSWORD)
+    await users.create_user(ctx, "new@example.com", PASSWORD)
+    await users.create_user(ctx, "admin@example.com", PASSWORD, Role.ADMIN)
+    await users.set_active(ctx, OPERATOR, idle.user_id, is_active=False)
+    granted = await wallets.grant(
+        ctx, OPERATOR, user_id=ada.user_id, credits=Credits.whole(1000), key="opening"
+    )
+    by_app = Caller(app_id=own.app.app_id, by_key=True, permissions=own.app.permissions)
+    held = [
+        await wallets.place_hold(ctx, by_app, user_id=ada.user_id, credits=Credits.whole(5), key=name)
+        for name in ("one", "two")
+    ]
+    signed = await sessions.sign_in(
+        ctx, email="ada@example.com", password=PASSWORD, app_public_id=own.app.public_id
+    )
+    admin = await sessions.sign_in(ctx, email="admin@example.com", password=PASSWORD)
+    service.names = {
+        "user": str(ada.user_id),
+        "idle": str(idle.user_id),
+        "wallet": f"wal_{granted.transfer.wallet_id}",
+        "hold": held[0].transfer.wire("hld"),
+        "other": held[1].transfer.wire("hld"),
+        "token": signed.tokens.session_token,
+        "app_id": own.app.public_id,
+        "other_app": reader.app.public_id,
+    }
+    forged = f"{own.issued.secret[:-1]}{'0' if own.issued.secret[-1] != '0' else '1'}"
+    bearer = {
+        "app": own.issued.secret,
+        "reader": reader.issued.secret,
+        "revoked": revoked.issued.secret,
+        "forged": forged,
+        "gibberish": "gibberish",
+        "session": signed.tokens.session_token,
+        "admin": admin.tokens.session_token,
+    }
+    service.callers = {name: [("authorization", f"Bearer {text}")] for name, text in bearer.items()} | {
+        "nobody": [],
+        "basic": [("authorization", "Basic YTpi")],
+        "key header": [("x-api-key", own.issued.secret)],
+        "reader header": [("x-api-key", reader.issued.secret)],
+        "forged header": [("x-api-key", forged)],
+        "both": [("authorization", f"bearer  {bearer['session']}"), ("x-api-key", own.issued.secret)],
+        "doubled": [("authorization", f"Bearer {own.issued.secret}")] * 2,
+    }
+    return service
+
+
+@pytest_asyncio.fixture
+async def services(
+    database: TestDatabase, twin: TestDatabase, settings: Settings, clock: FrozenClock
+) -> AsyncIterator[tuple[Service, Service]]:
+    """One with the thin routes, one without."""
+    async with AsyncExitStack() as stack:
+        made = []
+        for place, thin in ((database, True), (twin, False)):
+            ctx = await stack.enter_async_context(
+                roof.open_context(settings, place.installation(), clock=clock)
+            )
+            app = server.create(
+                _opened(ctx), allowed_origins=("https://shop.example.com",), version="0", thin=thin
+            )
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            made.append(await furnished(Service(app, ctx), clock))
+        yield made[0], made[1]
+
+
+def _opened(ctx: Context) -> server.Opener:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Context]:
+        yield ctx
+
+    return opened
+
+
+async def test_both_roads_give_the_same_answers(services: tuple[Service, Service]) -> None:
+    thin, framework = services
+    differences = []
+    for ask in ASKS:
+        ours, theirs = await thin.ask(ask), await framework.ask(ask)
+        if (ours.status, ours.headers, ours.body) != (theirs.status, theirs.headers, theirs.body):
+            differences.append(f"{ask.name}: {ours} {theirs}")
+        assert not theirs.thin
+        if ours.thin is not ask.thin:
+            differences.append(f"{ask.name}: thin {ours.thin}, {ours.status} {ours.body!r}")
+
+    assert not differences, "\n".join(differences)
+
+
+async def test_the_requests_cover_what_can_happen(services: tuple[Service, Service]) -> None:
+    thin, _ = services
+    seen = [(ask, await thin.ask(ask)) for ask in ASKS]
+
+    assert {answer.status for _, answer in seen if answer.thin} >= {200, 201, 401, 402, 403, 404, 409, 422}
+    assert any((b"idempotent-replayed", b"true") in answer.headers for _, answer in seen if answer.thin)
+    routes = {ask.path for ask, answer in seen if answer.thin and answer.status < 300}
+    assert len(routes) >= len(server.HOT)
+
+
+@pytest.mark.parametrize("path", ["/v1/transfers", "/v1/wallets"])
+async def test_a_bug_looks_the_same_on_both_roads(services: tuple[Service, Service], path: str) -> None:
+    answers = []
+    for service in services:
+        await service.ctx.db.close()
+        ask = Ask(name="bug", method="POST" if "transfers" in path else "GET", path=path, headers=key("k"))
+        answers.append(await service.ask(ask))
+
+    assert answers[0].status == answers[1].status
+    assert answers[0].body == answers[1].body
