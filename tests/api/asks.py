@@ -128,6 +128,7 @@ ASKS = [
     spend("no type", typed=[], **HANDED),
     spend("a browser", headers=(*key("browser"), ("origin", "https://shop.example.com")), **HANDED),
     spend("a stranger's browser", headers=(*key("evil"), ("origin", "https://evil.example")), **HANDED),
+    spend("a job that goes on", headers=(*key("goes on"), ("resume-token", "x")), **HANDED),
     spend("a query", query="a=1", **HANDED),
     spend("another method", method="DELETE", **HANDED),
     # Holds.
