@@ -15,7 +15,7 @@ from credit_sdk.errors import (
     LeaseExhaustedError,
     ServiceUnreachableError,
 )
-from credit_sdk.metering import Job
+from credit_sdk.jobs import Job
 from credit_sdk.outbox.rows import OutboxSpend
 from credit_sdk.outbox.terms import FailClosed, FailOpen
 from credit_sdk.retries import RetryLimits

@@ -11,7 +11,8 @@ from typing import Self, TypedDict, Unpack
 from credit_sdk.amounts import Amount
 from credit_sdk.errors import SettingsError
 from credit_sdk.groups import Calls
-from credit_sdk.metering import AsyncMetered, Metered, Terms, TermsGiven
+from credit_sdk.jobs import Terms, TermsGiven
+from credit_sdk.metering import AsyncMetered, Metered
 from credit_sdk.outbox.handles import AsyncOutbox, Outbox
 from credit_sdk.outbox.senders import OpenAwaiting, OpenBlocking
 from credit_sdk.outbox.terms import FailOpen, WhenAway
@@ -87,9 +88,11 @@ class Client(Calls[Blocking]):
         ``with client.metered(user, estimate) as job:`` places the hold; ``job.used(credits)`` and
         ``job.record(micro)`` count; at the end what was counted is captured, never more than was
         held, and the rest is available again. When the block fails, the hold is released and
-        nothing is charged, unless ``charge_on_failure=True``. Further keyword arguments are those
-        of ``metering.Terms``: ``lifetime_seconds``, ``on_expiry``, ``charge_on_failure``,
-        ``description``, ``service``, ``metadata``, ``idempotency_key``.
+        nothing is charged, unless ``charge_on_failure=True``. For work that streams:
+        ``heartbeat=True`` extends the hold while the block runs, ``capture_every=credits`` charges
+        in parts of so many. Further keyword arguments are those of ``jobs.Terms``:
+        ``lifetime_seconds``, ``on_expiry``, ``parent``, ``budget``, ``description``, ``service``,
+        ``metadata``, ``idempotency_key``.
 
         Raises:
             InsufficientCreditsError: not enough to hold; the block does not run.

@@ -1,153 +1,51 @@
 """Work of unknown cost: hold an estimate before, capture what was used after, release on failure.
 
-What a ``Job`` used is counted here, in micro-credits; the two context managers differ only in who
-waits. The hold's own rules (what happens when it is left behind) are the service's.
+The two context managers differ only in who waits, and so do the companions that extend the hold and charge
+parts while the work runs. What is sent stands in ``jobs.py``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal, TypedDict
 
-from credit_sdk import requests_of_holds
-from credit_sdk.amounts import Amount, credits_of, micro_of
-from credit_sdk.answers import PlacedHold, SettledHold
-from credit_sdk.errors import CreditError, HoldUnsettledError
-from credit_sdk.requests import Request, Target
+from credit_sdk.errors import CreditError
+from credit_sdk.jobs import Job, Terms
 from credit_sdk.transport import Awaiting, Blocking
 
-LIFETIME_DEFAULT_SECONDS = 900
-KEY_LENGTH_MAX = 240
-_STATUS_AWAY = 500
+_AGAIN_SECONDS = 1.0
 
 
-class Job:
-    """Metered work in progress. Threads may count on it at the same time."""
+class _Beats:
+    """When the companion of a job has to do something next."""
 
-    def __init__(self, hold: PlacedHold) -> None:
-        """Nothing is used yet."""
-        self.hold = hold
-        self.settled: SettledHold | None = None
-        self._recorded_micro = 0
-        self._lock = threading.Lock()
+    def __init__(self, terms: Terms) -> None:
+        self._every = terms.beat_seconds
+        self._beat_at = time.monotonic() + self._every if terms.heartbeat else None
+        self._again_at: float | None = None
 
-    def used(self, credits: Amount) -> None:
-        """Count credits as used, on top of what was counted before.
+    def wait_seconds(self) -> float | None:
+        """Until the next beat, or the next attempt; None: until something is counted."""
+        times = [at for at in (self._beat_at, self._again_at) if at is not None]
+        self._again_at = None
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
-        Raises:
-            TypeError: a float. AmountOutOfRangeError: negative or too fine.
-        """
-        self.record(micro_of(credits))
+    def is_due(self) -> bool:
+        """Whether the hold should be extended."""
+        return self._beat_at is not None and time.monotonic() >= self._beat_at
 
-    def record(self, micro: int) -> None:
-        """Count micro-credits as used (1 credit = 1,000,000), on top of what was counted before.
+    def done(self) -> None:
+        """It is: the next beat is a whole one away."""
+        self._beat_at = time.monotonic() + self._every
 
-        Raises:
-            TypeError: not an int. ValueError: negative.
-        """
-        if type(micro) is not int:
-            message = f"micro-credits are an int, not {type(micro).__name__}"
-            raise TypeError(message)
-        if micro < 0:
-            message = f"what was used cannot be negative: {micro}"
-            raise ValueError(message)
-        with self._lock:
-            self._recorded_micro += micro
-
-    @property
-    def recorded_micro(self) -> int:
-        """What was counted so far, in micro-credits, also beyond the hold."""
-        return self._recorded_micro
-
-    @property
-    def chargeable_micro(self) -> int:
-        """What will be captured, in micro-credits: what was counted, but never more than was held."""
-        return min(self._recorded_micro, self.hold.amount_micro)
-
-    @property
-    def uncovered_micro(self) -> int:
-        """What was counted beyond the hold, in micro-credits: it is not charged."""
-        return self._recorded_micro - self.chargeable_micro
-
-
-OnExpiry = Literal["release", "capture_estimate", "capture_maximum"]
-
-
-class TermsGiven(TypedDict, total=False):
-    """What a caller may say about metered work, beside whose credits and how many."""
-
-    lifetime_seconds: int
-    on_expiry: OnExpiry
-    charge_on_failure: bool
-    description: str | None
-    service: str | None
-    metadata: Mapping[str, Any] | None
-    idempotency_key: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a piece of metered work is held and charged under."""
-
-    user: Target
-    estimate: Amount
-    lifetime_seconds: int = LIFETIME_DEFAULT_SECONDS
-    on_expiry: OnExpiry = "release"
-    charge_on_failure: bool = False
-    description: str | None = None
-    service: str | None = None
-    metadata: Mapping[str, Any] | None = None
-    idempotency_key: str | None = None
-
-    def placing(self) -> Request[PlacedHold]:
-        """The request that sets the estimate aside."""
-        if self.idempotency_key and len(self.idempotency_key) > KEY_LENGTH_MAX:
-            message = f"an idempotency key of metered work has at most {KEY_LENGTH_MAX} characters"
-            raise ValueError(message)
-        return requests_of_holds.place(
-            self.user,
-            self.estimate,
-            lifetime_seconds=self.lifetime_seconds,
-            on_expiry=self.on_expiry,
-            estimate=self.estimate if self.on_expiry == "capture_estimate" else None,
-            description=self.description,
-            service=self.service,
-            metadata=self.metadata,
-            idempotency_key=self.idempotency_key,
-        )
-
-    def settling(self, job: Job, key: str, *, failed: bool) -> Request[SettledHold]:
-        """The request that ends the hold: a capture of what was used, or a release if that is nothing."""
-        if job.chargeable_micro and (not failed or self.charge_on_failure):
-            return requests_of_holds.capture(
-                job.hold.id, credits_of(job.chargeable_micro), idempotency_key=f"{key}.capture"
-            )
-        return requests_of_holds.release(job.hold.id, idempotency_key=f"{key}.release")
-
-    def unsettled(self, job: Job, problem: CreditError) -> CreditError:
-        """What to raise when the hold was not ended: the refusal itself, or what becomes of the hold."""
-        if problem.status is not None and problem.status < _STATUS_AWAY and not problem.retryable:
-            return problem
-        fate = {
-            "release": "released",
-            "capture_estimate": "captured at its estimate",
-            "capture_maximum": "captured in full",
-        }[self.on_expiry]
-        return HoldUnsettledError(
-            f"Hold {job.hold.id} could not be settled, since the service is away; it expires"
-            f" {self.lifetime_seconds} seconds after {job.hold.created_at:%Y-%m-%dT%H:%M:%SZ}"
-            f" and is then {fate}. {problem.message}",
-            status=problem.status,
-            facts={
-                "hold": job.hold.id,
-                "recorded_micro": job.recorded_micro,
-                "held_micro": job.hold.amount_micro,
-                "cause": problem.code,
-            },
-        )
+    def missed(self) -> None:
+        """The service is away: soon again."""
+        self._again_at = time.monotonic() + min(_AGAIN_SECONDS, self._every)
+        if self.is_due():
+            self._beat_at = self._again_at
 
 
 class _Settlement:
@@ -158,15 +56,14 @@ class _Settlement:
         self._placing = terms.placing()
         self._job: Job | None = None
 
-    def _begin(self, hold: PlacedHold) -> Job:
-        self._job = Job(hold)
-        return self._job
-
-    def _ending(self, failure: BaseException | None) -> tuple[Job, Request[SettledHold]]:
-        assert self._job is not None
+    @property
+    def _key(self) -> str:
         assert self._placing.key is not None
-        request = self._terms.settling(self._job, self._placing.key, failed=failure is not None)
-        return self._job, request
+        return self._placing.key
+
+    @property
+    def _is_tended(self) -> bool:
+        return self._terms.heartbeat or self._terms.capture_every is not None
 
     def _lost(self, job: Job, problem: CreditError, failure: BaseException | None) -> None:
         """Raise what went wrong; a failure of the work itself keeps its place and gets it as a note."""
@@ -183,10 +80,20 @@ class Metered(_Settlement):
         """Nothing is held before the block is entered."""
         super().__init__(terms)
         self._sender = sender
+        self._wake = threading.Event()
+        self._over = threading.Event()
+        self._companion: threading.Thread | None = None
 
     def __enter__(self) -> Job:
         """Place the hold."""
-        return self._begin(self._sender.send(self._placing))
+        job = self._job = Job(self._sender.send(self._placing))
+        if self._is_tended:
+            job.on_record(self._wake.set)
+            self._companion = threading.Thread(
+                target=self._tend, args=(job,), daemon=True, name="credit-sdk-metered"
+            )
+            self._companion.start()
+        return job
 
     def __exit__(
         self,
@@ -195,11 +102,35 @@ class Metered(_Settlement):
         trace: TracebackType | None,
     ) -> None:
         """Capture or release."""
-        job, request = self._ending(failure)
+        job = self._job
+        assert job is not None
+        self._over.set()
+        if self._companion is not None:
+            self._wake.set()
+            self._companion.join()
         try:
-            job.settled = self._sender.send(request)
+            for request in self._terms.settling(job, self._key, failed=failure is not None):
+                job.settled = self._sender.send(request)
         except CreditError as problem:
             self._lost(job, problem, failure)
+
+    def _tend(self, job: Job) -> None:
+        """Beats and parts, until the work is over. What cannot be sent now is sent later, at the latest at the end."""
+        beats = _Beats(self._terms)
+        while not self._over.is_set():
+            self._wake.wait(beats.wait_seconds())
+            self._wake.clear()
+            try:
+                while not self._over.is_set() and (part := self._terms.part(job, self._key)) is not None:
+                    job.settled = self._sender.send_once(part)
+                    self._terms.part_charged(job)
+                if beats.is_due() and not self._over.is_set():
+                    job.expires_at = self._sender.send_once(self._terms.beat(job)).expires_at
+                    beats.done()
+            except CreditError as problem:
+                if not problem.retryable:
+                    return
+                beats.missed()
 
 
 class AsyncMetered(_Settlement):
@@ -209,10 +140,17 @@ class AsyncMetered(_Settlement):
         """Nothing is held before the block is entered."""
         super().__init__(terms)
         self._sender = sender
+        self._companion: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Job:
         """Place the hold."""
-        return self._begin(await self._sender.send(self._placing))
+        job = self._job = Job(await self._sender.send(self._placing))
+        if self._is_tended:
+            loop, wake = asyncio.get_running_loop(), asyncio.Event()
+            # From whichever thread counts.
+            job.on_record(partial(loop.call_soon_threadsafe, wake.set))
+            self._companion = asyncio.create_task(self._tend(job, wake), name="credit-sdk-metered")
+        return job
 
     async def __aexit__(
         self,
@@ -220,9 +158,41 @@ class AsyncMetered(_Settlement):
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Capture or release."""
-        job, request = self._ending(failure)
+        """Capture or release; also when the task is cancelled once more meanwhile."""
+        job = self._job
+        assert job is not None
+        settling = asyncio.create_task(self._settle(job, failed=failure is not None))
         try:
-            job.settled = await self._sender.send(request)
+            await asyncio.shield(settling)
         except CreditError as problem:
             self._lost(job, problem, failure)
+
+    async def _settle(self, job: Job, *, failed: bool) -> None:
+        if self._companion is not None:
+            # A part that was under way has the same key when it is sent again.
+            self._companion.cancel()
+            await asyncio.wait([self._companion])
+        for request in self._terms.settling(job, self._key, failed=failed):
+            job.settled = await self._sender.send(request)
+
+    async def _tend(self, job: Job, wake: asyncio.Event) -> None:
+        """As ``Metered._tend``."""
+        beats = _Beats(self._terms)
+        while True:
+            try:
+                async with asyncio.timeout(beats.wait_seconds()):
+                    await wake.wait()
+            except TimeoutError:
+                pass
+            wake.clear()
+            try:
+                while (part := self._terms.part(job, self._key)) is not None:
+                    job.settled = await self._sender.send_once(part)
+                    self._terms.part_charged(job)
+                if beats.is_due():
+                    job.expires_at = (await self._sender.send_once(self._terms.beat(job))).expires_at
+                    beats.done()
+            except CreditError as problem:
+                if not problem.retryable:
+                    return
+                beats.missed()

@@ -207,6 +207,10 @@ class Blocking:
         answer: T = retrying(self._connection.retries)(attempt)
         return answer
 
+    def send_once(self, request: Request[T]) -> T:
+        """The answer to a single attempt, for those who try again by themselves."""
+        return self._attempt(request)
+
     def close(self) -> None:
         """Give the connections of this process back; the next request opens new ones."""
         client = self._made.pop(os.getpid(), None)
@@ -243,6 +247,10 @@ class Awaiting:
                 raise
 
         return await async_retrying(self._connection.retries)(attempt)
+
+    async def send_once(self, request: Request[T]) -> T:
+        """As ``Blocking.send_once``."""
+        return await self._attempt(request)
 
     async def close(self) -> None:
         """Give the connections back; the next request opens new ones."""

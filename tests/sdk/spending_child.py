@@ -53,7 +53,7 @@ def spend(client: Client, user: int, key: str) -> None:
     try:
         client.transfers.spend(user, 1, description=key, idempotency_key=key)
     except CreditError as problem:
-        say("no", key, problem.code, str(problem.facts).replace(" ", ""))
+        say("no", key, problem.code)
     else:
         say("yes", key)
 
