@@ -19,6 +19,7 @@ from credit_sdk import AsyncClient
 
 CREDITS_PER_WORD = Decimal("0.01")
 PACE_SECONDS = float(os.environ.get("PACE_SECONDS", "0.01"))
+LIFETIME_SECONDS = int(os.environ.get("LIFETIME_SECONDS", "60"))
 
 
 async def model(question: str) -> AsyncIterator[str]:
@@ -36,7 +37,7 @@ async def answer(client: AsyncClient, user_id: int, question: str, chat: str) ->
         estimate=5,
         description="Chat",
         service="chat",
-        lifetime_seconds=60,
+        lifetime_seconds=LIFETIME_SECONDS,
         heartbeat=True,
         capture_every=Decimal("0.1"),
         # A reader who leaves closes this generator, which is an exception in here: charge it all the same.

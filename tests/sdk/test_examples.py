@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from running_service import EMAIL, Running
 
+from credit_sdk import Client
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(running: Running, example: str, **more: str) -> str:
-    env = {"API_BASE_URL": running.base_url, "API_KEY": running.api_key} | more
+def environment(running: Running) -> dict[str, str]:
+    return {"API_BASE_URL": running.base_url, "API_KEY": running.api_key}
+
+
+def run(running: Running, example: str, *arguments: str, **more: str) -> str:
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / example), str(running.user_id)],
-        env=env,
+        [sys.executable, str(EXAMPLES / example), str(running.user_id), *arguments],
+        env=environment(running) | more,
         capture_output=True,
         text=True,
         timeout=60,
@@ -48,6 +54,45 @@ def test_a_job_waits_for_its_payment_and_goes_on(running: Running) -> None:
     assert "2 x 100 Credits: 200 credits for 2000 usd (smallest unit)" in said
     assert rest == "Done: 150 credits spent, 50 left.\n"
     assert waiting.returncode == 0
+
+
+def charges(running: Running) -> list[int]:
+    """What was charged, oldest first, in micro-credits."""
+    with Client(running.base_url, api_key=running.api_key) as client:
+        [wallet] = client.wallets.list(running.user_id).data
+        lines = client.wallets.transfers(wallet.id, limit=100).data[::-1]
+        return [line.amount_micro for line in lines if line.credit == "usage"]
+
+
+def test_a_stream_that_is_left_or_killed_is_charged_for_what_was_read(running: Running) -> None:
+    running.grant(EMAIL, 20)
+
+    left = run(running, "streamed_chat.py", "25")
+    charged_when_left = charges(running)
+    killed = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "streamed_chat.py"), str(running.user_id), "1000"],
+        env=environment(running) | {"PACE_SECONDS": "0.02", "LIFETIME_SECONDS": "3"},
+        stdout=subprocess.PIPE,
+    )
+    assert killed.stdout is not None
+    deadline = time.monotonic() + 60
+    while len(charges(running)) < len(charged_when_left) + 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    killed.kill()
+    words = len(killed.communicate()[0].split())
+    with Client(running.base_url, api_key=running.api_key) as client:
+        while (held := client.holds.list(running.user_id, status="open").data) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        [last, first] = client.holds.list(running.user_id, status="all").data
+
+    assert "Read 25 words." in left
+    assert charged_when_left == [100_000, 100_000, 50_000]
+    assert not held
+    assert (first.settled_by, last.settled_by) == ("capture", "expiry")
+    of_the_killed = charges(running)[3:]
+    assert set(of_the_killed) == {100_000}, "whole parts, and by the policy nothing of the rest"
+    assert 0 <= words * 10_000 - sum(of_the_killed) < 300_000
+    assert running.balance() == 20_000_000 - 250_000 - sum(of_the_killed)
 
 
 def test_the_examples_spend_meter_and_offer_a_checkout(running: Running) -> None:
