@@ -30,7 +30,7 @@ class Job:
         """Nothing is used yet."""
         self.hold = hold
         self.settled: SettledHold | None = None
-        self.expires_at: datetime | None = hold.expires_at
+        self.expires_at: datetime | None = None
         self.parts = 0
         self.captured_micro = 0
         self._recorded_micro = 0

@@ -81,7 +81,9 @@ def test_a_stream_that_is_left_or_killed_is_charged_for_what_was_read(running: R
     killed.kill()
     words = len(killed.communicate()[0].split())
     with Client(running.base_url, api_key=running.api_key) as client:
-        while (held := client.holds.list(running.user_id, status="open").data) and time.monotonic() < deadline:
+        while (
+            held := client.holds.list(running.user_id, status="open").data
+        ) and time.monotonic() < deadline:
             time.sleep(0.1)
         [last, first] = client.holds.list(running.user_id, status="all").data
 
