@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallybook.domain.alerts.alerts import Alert, AlertTerms, Span
-from tallybook.domain.errors import InsufficientCreditsError
+from tallybook.domain.errors import HoldSettledError, InsufficientCreditsError
 from tallybook.domain.ids import LedgerId
 from tallybook.usecases import alerts
 
@@ -76,7 +76,8 @@ class History:
             "burst": self._burst,
             "pass": lambda size: alerts.evaluate(self.desk.ctx, wallets=size, transfers=size),
         }
-        with contextlib.suppress(InsufficientCreditsError):
+        # A hold may have settled itself meanwhile.
+        with contextlib.suppress(InsufficientCreditsError, HoldSettledError):
             await steps[name](value)
 
     async def _begin(self, terms: AlertTerms, *, own: bool) -> None:
