@@ -30,7 +30,7 @@ router = APIRouter(
     prefix="/v1/transfers",
     tags=["transfers"],
     route_class=StrictJsonRoute,
-    responses=problems(400, 401, 403, 409),
+    responses=problems(400, 401, 403, 404, 409),
 )
 
 
