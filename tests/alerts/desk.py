@@ -90,7 +90,10 @@ class Desk:
         return await self.post(recipes.spend(wallet, Credits.whole(credits), app_id=0, key=None))
 
     async def hold(self, wallet: int, credits: int) -> LedgerId:
-        answer = await self.post(recipes.hold(wallet, Credits.whole(credits), app_id=0, key=None))
+        lifetime = recipes.HOLD_LIFETIME_MAX_SECONDS
+        answer = await self.post(
+            recipes.hold(wallet, Credits.whole(credits), app_id=0, key=None, lifetime_seconds=lifetime)
+        )
         assert answer.hold is not None
         return answer.hold
 

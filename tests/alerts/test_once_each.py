@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from alerts.desk import OPERATOR, Desk, burn_rate, low_balance, spend_threshold
 
 from tallybook.domain.alerts.alerts import AlertChange, Span
@@ -125,6 +126,25 @@ async def test_a_burn_rate_is_announced_and_armed_again_when_the_rate_has_fallen
 
     assert desk.crossed(wallet, alert) == [(3, None), (5, None)]
     assert desk.announced(wallet)[-1]["facts"]["spent_micro"] == 110 * MICRO
+
+
+@pytest.mark.parametrize(("span", "slot_seconds"), [(Span.HOUR, 60), (Span.DAY, 1440)])
+async def test_a_span_is_sixty_slots_however_often_it_was_looked_at(
+    desk: Desk, span: Span, slot_seconds: int
+) -> None:
+    for slots, expected in ((59, [(4, None)]), (60, [])):
+        wallet = await desk.a_wallet(credits=1000)
+        alert = await desk.set_alert(wallet, burn_rate(100, span))
+        await desk.spend(wallet, 60)
+        await desk.look()
+        desk.clock.advance(seconds=(slots - 1) * slot_seconds)
+        await desk.spend(wallet, 10)
+        await desk.look()
+        desk.clock.advance(seconds=slot_seconds)
+        await desk.spend(wallet, 31)
+        await desk.look()
+
+        assert desk.crossed(wallet, alert) == expected
 
 
 async def test_a_budgets_percentages_are_announced_once_in_a_month_of_utc(desk: Desk) -> None:

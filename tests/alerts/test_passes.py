@@ -6,7 +6,7 @@ import asyncio
 
 import psycopg
 import pytest
-from alerts.desk import OPERATOR, Desk, low_balance, spend_threshold
+from alerts.desk import OPERATOR, Desk, burn_rate, low_balance, spend_threshold
 
 from tallybook.domain.alerts.alerts import Verdict
 from tallybook.domain.errors import DatabaseUnavailableError
@@ -102,6 +102,33 @@ async def test_a_hot_wallet_is_read_in_parts_and_does_not_keep_the_others_waitin
     await desk.spend(hot, 10)
     await desk.look(transfers=10)
     assert desk.crossed(hot, alert) == [(36, None)]
+
+
+async def test_wallets_that_a_pass_has_no_room_for_come_in_the_next(desk: Desk) -> None:
+    await desk.set_alert(None, low_balance(10))
+    desk.clock.advance(minutes=1)
+    wallets = [await desk.a_wallet(credits=20) for _ in range(7)]
+    for wallet in wallets:
+        await desk.spend(wallet, 15)
+
+    await desk.look(wallets=5, transfers=3)
+
+    assert [row["wallet_id"] for row in desk.announced()] == wallets
+
+
+async def test_a_pass_is_not_cut_within_a_request(desk: Desk) -> None:
+    wallet = await desk.a_wallet(credits=1000)
+    alert = await desk.set_alert(wallet, burn_rate(100))
+    await desk.spend(wallet, 150)
+    hold = await desk.hold(wallet, 200)
+    await desk.look()
+    desk.clock.advance(hours=2)
+
+    # Transfers 4 and 5: a pass of one transfer would end between the capture and the release that belongs to it.
+    await desk.capture(hold, 150)
+    await desk.look(transfers=1)
+
+    assert desk.crossed(wallet, alert) == [(2, None), (5, None)]
 
 
 async def test_announcements_cannot_be_edited(desk: Desk) -> None:

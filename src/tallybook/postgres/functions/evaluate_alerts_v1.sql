@@ -77,10 +77,7 @@ COMMENT ON FUNCTION tallybook.version_at_v1(bigint, bigint, timestamptz) IS
 
 CREATE FUNCTION tallybook.begin_alerts_v1(p_wallets bigint[])
 RETURNS void LANGUAGE plpgsql
-SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
 BEGIN
     -- A default begins by time. The owner's own low balance also looks at the balance that it finds.
     INSERT INTO alert_states (wallet_id, alert_id, revision, observed_version)
@@ -89,7 +86,8 @@ BEGIN
         WHEN e.counts THEN greatest(b.version, e.evaluated_version)
         ELSE b.version
     END
-    FROM wallets AS w
+    FROM unnest(p_wallets) AS u (wallet_id)
+    INNER JOIN wallets AS w ON w.wallet_id = u.wallet_id
     INNER JOIN alert_watches AS e ON e.wallet_id = w.wallet_id
     INNER JOIN alerts AS a ON a.ended_at IS NULL AND (a.wallet_id = w.wallet_id OR a.wallet_id IS NULL)
     LEFT JOIN alert_states AS s
@@ -97,7 +95,7 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT coalesce(a.begin_version, version_at_v1(w.wallet_id, w.version, a.began_at)) AS version
     ) AS b
-    WHERE w.wallet_id = ANY (p_wallets) AND s.alert_id IS NULL
+    WHERE s.alert_id IS NULL
     ON CONFLICT (wallet_id, alert_id) DO UPDATE SET (revision, observed_version, is_fired, period, fired_percent)
     = ROW (excluded.revision, excluded.observed_version, false, NULL, 0);
 
@@ -109,29 +107,28 @@ BEGIN
                 date_trunc('month', a.began_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC', a.began_at - interval '24 hours'
             )) - interval '1 microsecond'
         ) AS version
-        FROM wallets AS w
+        FROM unnest(p_wallets) AS u (wallet_id)
+        INNER JOIN wallets AS w ON w.wallet_id = u.wallet_id
+        INNER JOIN alert_watches AS e ON e.wallet_id = w.wallet_id AND NOT e.counts
         INNER JOIN alert_states AS s ON s.wallet_id = w.wallet_id
         INNER JOIN alerts AS a ON a.alert_id = s.alert_id AND a.ended_at IS NULL AND a.kind <> 'low_balance'
-        WHERE w.wallet_id = ANY (p_wallets)
         GROUP BY w.wallet_id, w.version
     ) AS x
-    WHERE alert_watches.wallet_id = x.wallet_id AND NOT alert_watches.counts;
+    WHERE alert_watches.wallet_id = x.wallet_id;
 END $$;
 COMMENT ON FUNCTION tallybook.begin_alerts_v1(bigint[]) IS
 'Begin the alerts that have not begun, or have changed, for wallets that are watched.';
 
 CREATE FUNCTION tallybook.alert_ranges_v1(p_wallets bigint[], p_behind bigint[], p_transfers integer)
 RETURNS tallybook.alert_range[] LANGUAGE sql STABLE
-SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
     WITH starts AS (
         SELECT w.wallet_id, w.version, e.counts,
             w.wallet_id = ANY (p_behind) AS is_behind,
             coalesce(e.evaluated_version, s.low, w.version) AS counted,
             least(e.evaluated_version, s.low, w.version) AS low
-        FROM wallets AS w
+        FROM unnest(p_wallets) AS u (wallet_id)
+        INNER JOIN wallets AS w ON w.wallet_id = u.wallet_id
         INNER JOIN alert_watches AS e ON e.wallet_id = w.wallet_id
         LEFT JOIN LATERAL (
             SELECT min(x.observed_version) FILTER (WHERE a.kind = 'low_balance') AS low
@@ -139,20 +136,27 @@ SET enable_mergejoin = off AS $$
             INNER JOIN alerts AS a ON a.alert_id = x.alert_id AND a.ended_at IS NULL
             WHERE x.wallet_id = w.wallet_id
         ) AS s ON true
-        WHERE w.wallet_id = ANY (p_wallets)
     ), budgeted AS (
         SELECT x.*, least(x.version, x.low + p_transfers) AS high, sum(least(x.version - x.low, p_transfers))
             OVER (PARTITION BY x.is_behind ORDER BY x.wallet_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS spoken_for
         FROM starts AS x
     )
-    SELECT array_agg(ROW (
-        b.wallet_id, b.low, b.counted, CASE WHEN b.high = b.version THEN b.high ELSE coalesce((
+    -- Cut where a request ends: at the last end that there is room for, else at the first.
+    SELECT array_agg(
+        ROW (b.wallet_id, b.low, b.counted, c.high, b.counts, c.high < b.version)::alert_range ORDER BY b.wallet_id
+    )
+    FROM budgeted AS b
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN b.high = b.version THEN b.high ELSE coalesce((
             SELECT t.version - 1 FROM transfers AS t
             WHERE t.wallet_id = b.wallet_id AND t.version BETWEEN b.low + 2 AND b.high + 1 AND t.part_of IS NULL
             ORDER BY t.version DESC LIMIT 1
-        ), b.high) END, b.counts, b.high < b.version
-    )::alert_range ORDER BY b.wallet_id)
-    FROM budgeted AS b
+        ), (
+            SELECT t.version - 1 FROM transfers AS t
+            WHERE t.wallet_id = b.wallet_id AND t.version BETWEEN b.high + 2 AND b.version AND t.part_of IS NULL
+            ORDER BY t.version LIMIT 1
+        ), b.version) END AS high
+    ) AS c
     WHERE coalesce(b.spoken_for, 0) < p_transfers
 $$;
 COMMENT ON FUNCTION tallybook.alert_ranges_v1(bigint[], bigint[], integer) IS
@@ -175,14 +179,12 @@ CREATE TYPE tallybook.alert_look AS (
 );
 
 -- What a pass reads is read by functions of their own, which say how many rows they give: the planner cannot know, and
--- would join thousands with thousands in loops. What it writes is written by key, one row after another.
+-- would join thousands with thousands in loops. All else is found by key, in the order in which it is written here:
+-- evaluate_alerts_v1 sets that for itself and for what it calls, so that a plan made on an empty table stays right.
 
 CREATE FUNCTION tallybook.watched_alerts_v1(p_ranges tallybook.alert_range[])
 RETURNS SETOF tallybook.alert_watched LANGUAGE sql STABLE ROWS 4000
-SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
     SELECT r.wallet_id, a.alert_id, a.revision, a.began_at, a.app_id, a.kind, a.amount_micro, a.margin_micro, a.span,
         a.rearm_percent, a.percents, s.observed_version, r.high_version, s.is_fired, s.period, s.fired_percent
     FROM unnest(p_ranges) AS r
@@ -194,10 +196,7 @@ COMMENT ON FUNCTION tallybook.watched_alerts_v1(tallybook.alert_range[]) IS
 
 CREATE FUNCTION tallybook.alert_lines_v1(p_ranges tallybook.alert_range[])
 RETURNS SETOF tallybook.alert_line LANGUAGE sql STABLE ROWS 20000
-SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
     SELECT x.wallet_id, x.version, x.created_at, x.available_after, x.spent, x.is_counted, x.is_settled,
         floor(extract(EPOCH FROM x.created_at))::bigint,
         (extract(YEAR FROM x.created_at AT TIME ZONE 'UTC') * 12
@@ -222,10 +221,7 @@ COMMENT ON FUNCTION tallybook.alert_lines_v1(tallybook.alert_range[]) IS
 
 CREATE FUNCTION tallybook.alert_slots_v1(p_ranges tallybook.alert_range[])
 RETURNS TABLE (wallet_id bigint, span text, slot bigint, spent bigint) LANGUAGE sql STABLE ROWS 20000
-SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
     SELECT r.wallet_id, k.span, k.slot, k.spent_micro
     FROM unnest(p_ranges) AS r
     INNER JOIN alert_watches AS e ON e.wallet_id = r.wallet_id
@@ -239,7 +235,9 @@ CREATE FUNCTION tallybook.find_crossings_v1(
     OUT announcements tallybook.announcements[], OUT stands tallybook.alert_stand[], OUT looks tallybook.alert_look[]
 ) LANGUAGE sql STABLE
 SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off
+SET enable_hashjoin = on
+SET enable_mergejoin = on
+SET enable_material = on
 SET jit = off AS $$
     WITH watched AS MATERIALIZED (SELECT * FROM watched_alerts_v1(p_ranges)),
     lines AS MATERIALIZED (SELECT * FROM alert_lines_v1(p_ranges)),
@@ -378,10 +376,7 @@ CREATE FUNCTION tallybook.keep_alerts_v1(
     p_now timestamptz, p_stands tallybook.alert_stand[], p_looks tallybook.alert_look[]
 )
 RETURNS void LANGUAGE sql
-SET search_path = tallybook, pg_catalog, pg_temp
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
     UPDATE alert_states SET
         observed_version = greatest(alert_states.observed_version, x.high_version),
         is_fired = coalesce(x.fires, alert_states.is_fired),
@@ -405,7 +400,10 @@ RETURNS TABLE (verdict text, announced bigint) LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = tallybook, pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
+SET enable_mergejoin = off
+SET enable_material = off
+SET join_collapse_limit = 1
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_after   bigint;
     v_since   timestamptz;
@@ -428,7 +426,7 @@ BEGIN
     SELECT min(alerts.began_at) INTO v_since FROM alerts WHERE alerts.wallet_id IS NULL AND alerts.ended_at IS NULL;
     IF v_since IS NOT NULL THEN
         SELECT array_agg(w.wallet_id ORDER BY w.wallet_id), array_agg(w.wallet_id) FILTER (WHERE CASE
-            WHEN e.wallet_id IS NULL THEN w.updated_at > v_since ELSE w.version > e.evaluated_version END)
+            WHEN e.wallet_id IS NULL THEN w.updated_at > v_since ELSE w.version > coalesce(e.evaluated_version, -1) END)
         INTO v_page, v_changed
         FROM (
             SELECT wallets.wallet_id, wallets.version, wallets.updated_at FROM wallets
@@ -444,7 +442,7 @@ BEGIN
         ) AND NOT EXISTS (
             SELECT 1 FROM alerts WHERE alerts.wallet_id = alert_watches.wallet_id AND alerts.ended_at IS NULL
         );
-        SELECT array_agg(e.wallet_id ORDER BY e.wallet_id), array_agg(e.wallet_id) FILTER (WHERE w.version > e.evaluated_version)
+        SELECT array_agg(e.wallet_id ORDER BY e.wallet_id), array_agg(e.wallet_id) FILTER (WHERE w.version > coalesce(e.evaluated_version, -1))
         INTO v_page, v_changed
         FROM (
             SELECT alert_watches.wallet_id, alert_watches.evaluated_version FROM alert_watches
@@ -462,7 +460,8 @@ BEGIN
     ON CONFLICT DO NOTHING;
     SELECT array_agg(l.wallet_id) INTO v_wallets FROM (
         SELECT alert_watches.wallet_id FROM alert_watches
-        WHERE alert_watches.wallet_id = ANY (v_changed || v_behind) FOR UPDATE SKIP LOCKED
+        WHERE alert_watches.wallet_id = ANY (v_changed || v_behind)
+        ORDER BY alert_watches.wallet_id FOR UPDATE SKIP LOCKED
     ) AS l;
     PERFORM begin_alerts_v1(v_wallets);
     v_ranges := alert_ranges_v1(v_wallets, coalesce(v_behind, '{}'), p_transfers);
