@@ -1,13 +1,19 @@
-"""An app with its own database login, and a customer, in a fresh migrated database."""
+"""An app with its own database login, and a customer, in a fresh migrated database; and apps that fail open."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import pytest_asyncio
 from databases import TestDatabase
+from running_service import Running
+from sdk.gate import Gate, gate_before
+from sdk.shops import Shop
 
 PASSWORD = "password-of-the-app"
 
@@ -55,3 +61,19 @@ def app_database(database: TestDatabase) -> AppDatabase:
     return AppDatabase(
         f"postgresql://{role}:{PASSWORD}@{place}", database.superuser_url, app_id, role, user_id
     )
+
+
+@pytest.fixture
+def gate(running: Running) -> Iterator[Gate]:
+    """A gate before the running service."""
+    with gate_before(running.base_url) as found:
+        yield found
+
+
+@pytest_asyncio.fixture
+async def shops(running: Running, gate: Gate, tmp_path: Path) -> AsyncIterator[list[Shop]]:
+    """An app that fails open of either kind, each with a customer who has a hundred credits."""
+    found = [Shop(running, tmp_path, kind, gate) for kind in ("blocking", "awaited")]
+    yield found
+    for shop in found:
+        await shop.close()

@@ -3,119 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import pytest_asyncio
-from running_service import Running
-from sdk.gate import Gate, gate_before
+from sdk.shops import CREDIT, Shop
 
-from credit_sdk import AsyncClient, Client, FailOpen, LeaseExhaustedError, OutboxSpend
-from credit_sdk.answers import Balances, PostedTransfer, Transfer
-from credit_sdk.errors import IdempotencyKeyReusedError, InsufficientCreditsError
-
-CREDIT = 1_000_000
-
-
-@pytest.fixture
-def gate(running: Running) -> Iterator[Gate]:
-    """A gate before the service."""
-    with gate_before(running.base_url) as found:
-        yield found
-
-
-class Shop:
-    """A client of either kind that fails open, over a gate before a running service, with a customer of its own."""
-
-    def __init__(self, running: Running, place: Path, kind: str, gate: Gate) -> None:
-        self.running, self.gate = running, gate
-        self.told: list[OutboxSpend] = []
-        self._place, self._kind = place, kind
-        self._made: list[Client | AsyncClient] = []
-        with Client(running.base_url, api_key=running.api_key) as direct:
-            self.user = direct.users.create(f"{kind}@example.com", "a long password of the tests").user_id
-            direct.transfers.grant(self.user, 100)
-        self.client = self.another()
-
-    def another(self, **more: Any) -> Client | AsyncClient:
-        """A further client over the same outbox, as another process would have it."""
-        terms = {
-            "lease": 10,
-            "outbox": self._place / f"{self._kind}.sqlite",
-            "patience_seconds": 1.0,
-            "pause_seconds": 0.05,
-            "background": False,
-            "on_uncollected": self.told.append,
-        }
-        make = Client if self._kind == "blocking" else AsyncClient
-        made = make(self.gate.base_url, api_key=self.running.api_key, when_away=FailOpen(**terms | more))  # type: ignore[arg-type]
-        self._made.append(made)
-        return made
-
-    async def call(
-        self, what: str, *args: Any, client: Client | AsyncClient | None = None, **more: Any
-    ) -> Any:
-        """A call of either client."""
-        noun, verb = what.split(".")
-        answer = getattr(getattr(client or self.client, noun), verb)(*args, **more)
-        return await answer if inspect.isawaitable(answer) else answer
-
-    async def spend(self, credits: int | str, key: str, **more: Any) -> Any:
-        """Spend of the customer."""
-        return await self.call("transfers.spend", self.user, credits, idempotency_key=key, **more)
-
-    async def pending(self) -> list[str]:
-        """The keys of what is pending."""
-        return [line.key for line in await self.call("outbox.pending")]
-
-    def history(self) -> list[Transfer]:
-        """What the service says happened, oldest first; asked directly, not through the gate."""
-        with Client(self.running.base_url, api_key=self.running.api_key) as direct:
-            [wallet] = direct.wallets.list(self.user).data
-            return list(direct.wallets.transfers(wallet.id, limit=200).data)[::-1]
-
-    def charges(self) -> dict[str | None, int]:
-        """What was charged under which key, in credits."""
-        found: dict[str | None, int] = {}
-        for line in self.history():
-            if line.credit == "usage":
-                assert line.idempotency_key not in found
-                found[line.idempotency_key] = line.amount_micro // CREDIT
-        return found
-
-    def left(self) -> Balances:
-        """The customer's wallet now."""
-        return self.history()[-1].wallet_after
-
-    def spend_elsewhere(self, credits: int, key: str | None = None) -> PostedTransfer:
-        """A spend by a client that shares nothing with this one but the app."""
-        with Client(self.running.base_url, api_key=self.running.api_key) as direct:
-            return direct.transfers.spend(self.user, credits, idempotency_key=key)
-
-    def release_all_holds(self) -> None:
-        """As the service does when they expire; behind the client's back."""
-        with Client(self.running.base_url, api_key=self.running.api_key) as direct:
-            for line in self.history():
-                if line.kind == "hold" and line.hold is not None:
-                    direct.holds.release(line.hold)
-
-    async def close(self) -> None:
-        for client in self._made:
-            closing = client.close()
-            if inspect.isawaitable(closing):
-                await closing
-
-
-@pytest_asyncio.fixture
-async def shops(running: Running, gate: Gate, tmp_path: Path) -> AsyncIterator[list[Shop]]:
-    """A shop of either kind, each with a customer who has a hundred credits."""
-    found = [Shop(running, tmp_path, kind, gate) for kind in ("blocking", "awaited")]
-    yield found
-    for shop in found:
-        await shop.close()
+from credit_sdk import Client, LeaseExhaustedError
+from credit_sdk.errors import BudgetExceededError, IdempotencyKeyReusedError, InsufficientCreditsError
 
 
 async def test_the_same_key_is_one_line_and_other_terms_are_refused(shops: list[Shop]) -> None:
@@ -210,7 +103,7 @@ async def test_the_last_credits_can_be_spent_although_a_lease_holds_them(shops: 
 
         assert (answer.kind, answer.pending, answer.replayed) == ("capture", False, False)
         assert (again.id, again.replayed) == (answer.id, True)
-        assert never.value.facts == still.value.facts
+        assert never.value.facts["shortfall_micro"] == still.value.facts["shortfall_micro"] == CREDIT
         assert sorted(shop.charges().values()) == [7, 85]
 
 
@@ -256,3 +149,43 @@ async def test_the_background_settles_and_keeps_the_lease_alive(shops: list[Shop
 
         assert away.pending, "the lease was kept alive beyond its lifetime"
         assert shop.charges()["away"] == 2
+
+
+async def test_a_budget_that_a_lease_fills_can_be_spent_from_it(shops: list[Shop]) -> None:
+    for shop in shops:
+        team = await shop.call("budgets.create", shop.user, "team", limit=12)
+        await shop.spend(1, "online", budget=team.id)
+        answer = await shop.spend(5, "from-the-lease", budget=team.id)
+        with pytest.raises(BudgetExceededError):
+            await shop.spend(7, "too-much", budget=team.id)
+        shop.gate.shut()
+        await shop.spend(4, "away", budget=team.id)
+        with pytest.raises(BudgetExceededError):
+            await shop.spend(7, "too-much", budget=team.id)
+        shop.gate.open()
+        await shop.call("outbox.settle")
+
+        assert (answer.kind, answer.pending) == ("capture", False)
+        assert (await shop.call("budgets.get", team.id)).spent_micro == 10 * CREDIT
+        await shop.call("outbox.release_leases")
+        assert (await shop.call("budgets.get", team.id)).held_micro == 0
+
+
+async def test_a_lease_expires_by_itself_and_nothing_unused_is_charged(shops: list[Shop]) -> None:
+    for shop in shops:
+        shop.client = shop.another(lifetime_seconds=2)
+        await shop.spend(1, "online")
+        shop.gate.shut()
+        await shop.spend(2, "away")
+        await asyncio.sleep(2)
+        with pytest.raises(LeaseExhaustedError) as caught:
+            await shop.spend(1, "too-late")
+        await asyncio.sleep(2)
+        shop.gate.open()
+        settled = await shop.call("outbox.settle")
+
+        assert caught.value.facts["reason"] == "expired"
+        assert settled.collected == 1
+        [line] = await shop.call("outbox.find", "away")
+        assert line.step == "spend_third", "the hold was over"
+        assert (shop.left().available_micro, shop.left().held_micro) == (97 * CREDIT, 0)

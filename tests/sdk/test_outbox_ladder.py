@@ -10,6 +10,7 @@ import pytest
 from sdk.scripted_service import PLACED, POSTED, SETTLED, Received, ScriptedService, Step, problem, scripted
 
 from credit_sdk import Client, FailOpen, OutboxSpend, RetryLimits
+from credit_sdk.errors import InsufficientCreditsError
 from credit_sdk.outbox import ladder
 from credit_sdk.outbox.ladder import Step as Rung
 from credit_sdk.outbox.rows import State
@@ -205,3 +206,21 @@ def test_derived_keys_fit_and_cannot_meet_a_callers_own() -> None:
 
     assert len(keys) == 3, "capture and spend share the caller's own key, so that only one of them can act"
     assert all(len(key) <= 255 for key in keys)
+
+
+def test_what_is_resumed_after_a_payment_goes_straight_to_the_service(tmp_path: Path) -> None:
+    terms = FailOpen(lease=20, outbox=tmp_path / "outbox.sqlite", background=False)
+    paid = problem(402, "insufficient_credits", shortfall_micro=1, resume_token="tbj_1")
+    dearer = problem(402, "insufficient_credits", shortfall_micro=2, resume_token="tbj_1")
+
+    with scripted(paid, dearer, SPENT, AWAY) as service, Client(service.base_url, when_away=terms) as client:
+        for _ in range(2):
+            with pytest.raises(InsufficientCreditsError) as short:
+                client.transfers.spend(7, 5, idempotency_key=KEY)
+        client.transfers.spend(7, 5, idempotency_key=KEY, resume=short.value.resume_token)
+        with pytest.raises(InsufficientCreditsError) as away:
+            client.transfers.spend(7, 5, idempotency_key=KEY)
+
+    assert service.received[2].headers["resume-token"] == "tbj_1"
+    assert short.value.facts["shortfall_micro"] == 2, "the service has newer offers"
+    assert away.value.facts["shortfall_micro"] == 1, "and without it there is the first answer"

@@ -39,22 +39,29 @@ class End(StrEnum):
 
 CAPTURES = frozenset({Step.CAPTURE, Step.CAPTURE_SECOND})
 _HOLD_OVER = ("hold_settled", "capture_exceeds_hold")
-_SHORT = ("insufficient_credits", "budget_exceeded")
+SHORT = ("insufficient_credits", "budget_exceeded")
 _REUSED = "idempotency_key_reused"
 # The request itself is impossible, so that it was never booked, and never will be.
 _IMPOSSIBLE = frozenset(
-    {"invalid_request", "request_too_large", "amount_out_of_range", "user_not_found", "wallet_not_found"}
+    {
+        "invalid_request",
+        "request_too_large",
+        "amount_out_of_range",
+        "user_not_found",
+        "wallet_not_found",
+        "budget_not_found",
+    }
 )
 _AFTER: dict[tuple[Step, str], Step | End] = {
     **{(Step.CAPTURE, code): Step.SPEND_THIRD for code in _HOLD_OVER},
     # The key was used, by the same spend sent by somebody else or before a crash: ask for that spend.
     (Step.CAPTURE, _REUSED): Step.SPEND,
-    **{(Step.SPEND, code): Step.CAPTURE_SECOND for code in _SHORT},
+    **{(Step.SPEND, code): Step.CAPTURE_SECOND for code in SHORT},
     # Neither our capture nor our spend: the caller gave one key to two intentions.
     (Step.SPEND, _REUSED): End.UNCOLLECTED,
     **{(Step.CAPTURE_SECOND, code): Step.SPEND_THIRD for code in _HOLD_OVER},
     (Step.CAPTURE_SECOND, _REUSED): End.UNCOLLECTED,
-    **{(Step.SPEND_THIRD, code): End.UNCOLLECTED for code in (*_SHORT, _REUSED)},
+    **{(Step.SPEND_THIRD, code): End.UNCOLLECTED for code in (*SHORT, _REUSED)},
 }
 
 

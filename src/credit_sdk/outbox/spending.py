@@ -11,11 +11,11 @@ from credit_sdk.decoding import decode
 from credit_sdk.errors import (
     CreditError,
     IdempotencyKeyReusedError,
-    InsufficientCreditsError,
     LeaseExhaustedError,
+    refusal,
 )
 from credit_sdk.outbox import keeping, settling
-from credit_sdk.outbox.ladder import Step
+from credit_sdk.outbox.ladder import SHORT, Step
 from credit_sdk.outbox.rows import Lease, OutboxSpend, State, canonical, holder_of
 from credit_sdk.outbox.steps import Books, Local, Steps, is_away
 from credit_sdk.requests import Request
@@ -40,9 +40,9 @@ def spend(books: Books, request: Request[Any]) -> Steps[Any]:
     if books.gate.may_ask():
         try:
             answer = yield from books.ask(request)
-        except InsufficientCreditsError as short:
-            return (yield from _from_lease_when_short(books, holder, request, short))
         except CreditError as caught:
+            if caught.code in SHORT:
+                return (yield from _from_lease_when_short(books, holder, request, caught))
             if not is_away(caught):
                 raise
             problem = caught
@@ -74,9 +74,9 @@ def _from_lease_when_away(
 
 
 def _from_lease_when_short(
-    books: Books, holder: str, request: Request[Any], short: InsufficientCreditsError
+    books: Books, holder: str, request: Request[Any], short: CreditError
 ) -> Steps[PostedTransfer]:
-    """The wallet is short, perhaps because of our own lease: then it is taken from there, at once.
+    """The wallet or a budget is short, perhaps because of our own lease: then it is taken from there, at once.
 
     Without this a customer could not spend their last credits. Nobody was told yes yet: if it cannot be booked, the
     answer is no, and stays no under this key.
@@ -87,7 +87,7 @@ def _from_lease_when_short(
             partial(books.spends.accept, holder, key, body, Step.CAPTURE_SECOND, mine=True)
         )
     except LeaseExhaustedError:
-        yield Local(partial(books.spends.refuse, holder, key, body, short.facts))
+        yield Local(partial(books.spends.refuse, holder, key, body, short))
         raise short from None
     if not new:
         return (yield from _known(books, found, request))
@@ -96,27 +96,33 @@ def _from_lease_when_short(
     except CreditError:
         return (yield from _accepted(books, found))
     if found.state is State.UNCOLLECTED:
-        yield Local(partial(books.spends.withdraw, found, short.facts))
+        yield Local(partial(books.spends.withdraw, found, short))
         raise short
     yield from keeping.keep(books, holder, body.get("budget"), used=True)
     return (yield from _accepted(books, found))
 
 
 def _known(books: Books, known: OutboxSpend, request: Request[Any]) -> Steps[PostedTransfer]:
-    """The first answer to a key, from the outbox.
+    """The first answer to a key, from the outbox; a refusal from the service, which has newer offers to it.
 
     Raises:
         IdempotencyKeyReusedError: it had other terms.
-        InsufficientCreditsError: it was refused.
+        InsufficientCreditsError, BudgetExceededError: it was refused.
     """
     if canonical(known.body) != canonical(request.body or {}):
         reused = IdempotencyKeyReusedError(facts={"outbox_line": known.id})
         reused.idempotency_key = request.key
         raise reused
     if known.state is State.REFUSED:
-        short = InsufficientCreditsError(status=402, facts=known.facts)
+        short = refusal(known.problem or SHORT[0], status=402, facts=known.facts)
         short.idempotency_key = request.key
-        raise short
+        if not books.gate.may_ask():
+            raise short
+        try:
+            answer: PostedTransfer = yield from books.ask(request)
+        except CreditError as problem:
+            raise short if is_away(problem) else problem from None
+        return answer
     answer = yield from _accepted(books, known)
     return dataclasses.replace(answer, replayed=True)
 

@@ -78,14 +78,14 @@ class Spends:
             )
             return _by_id(db, inserted.lastrowid or 0), True
 
-    def refuse(self, holder: str, key: str, body: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def refuse(self, holder: str, key: str, body: Mapping[str, Any], short: CreditError) -> None:
         """Remember that the caller was told no, so that the same key is not told yes later."""
+        amount, terms, facts = body["amount_micro"], canonical(body), json.dumps(short.facts)
         with self._store.writing() as db:
             db.execute(
                 "INSERT OR IGNORE INTO spends (holder, key, amount_micro, body, state, step, problem, facts,"
-                " created_at, settled_at) VALUES (?, ?, ?, ?, 'refused', ?, 'insufficient_credits', ?, ?, ?)",
-                (holder, key, body["amount_micro"], canonical(body), Step.SPEND, json.dumps(dict(facts)))
-                + (now_ms(),) * 2,
+                " created_at, settled_at) VALUES (?1, ?2, ?3, ?4, 'refused', 'spend', ?5, ?6, ?7, ?7)",
+                (holder, key, amount, terms, short.code, facts, now_ms()),
             )
 
     def claim_next(self, after_id: int) -> OutboxSpend | None:
@@ -133,13 +133,13 @@ class Spends:
                 _free(db, spend)
             return _by_id(db, spend.id)
 
-    def withdraw(self, spend: OutboxSpend, facts: Mapping[str, Any]) -> None:
+    def withdraw(self, spend: OutboxSpend, short: CreditError) -> None:
         """The caller was not told yes after all, so nothing is uncollected: credits were short."""
         with self._store.writing() as db:
             db.execute(
-                "UPDATE spends SET state = 'refused', problem = 'insufficient_credits', facts = ?"
+                "UPDATE spends SET state = 'refused', problem = ?, facts = ?"
                 " WHERE id = ? AND state = 'uncollected'",
-                (json.dumps(dict(facts)), spend.id),
+                (short.code, json.dumps(short.facts), spend.id),
             )
 
     def untold(self) -> list[OutboxSpend]:
