@@ -14,7 +14,7 @@ from credit_sdk.groups import Calls
 from credit_sdk.jobs import Terms, TermsGiven
 from credit_sdk.metering import AsyncMetered, Metered
 from credit_sdk.outbox.handles import AsyncOutbox, Outbox
-from credit_sdk.outbox.senders import OpenAwaiting, OpenBlocking
+from credit_sdk.outbox.senders import OpenAwaiting, OpenBlocking, sender_for
 from credit_sdk.outbox.terms import FailOpen, WhenAway
 from credit_sdk.requests import Request, T, Target
 from credit_sdk.retries import RetryLimits
@@ -62,10 +62,7 @@ class Client(Calls[Blocking]):
             session_token=session_token,
             **patience,
         )
-        if isinstance(when_away, FailOpen):
-            super().__init__(OpenBlocking(connection, when_away))
-        else:
-            super().__init__(Blocking(connection))
+        super().__init__(sender_for(connection, when_away))
 
     @property
     def outbox(self) -> Outbox:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 from credit_sdk import requests
 from credit_sdk.amounts import Amount, credits_of, micro_of, positive_micro_of
 from credit_sdk.errors import InsufficientCreditsError, SettingsError
+from credit_sdk.outbox.senders import sender_for
+from credit_sdk.outbox.terms import FailOpen, WhenAway
 from credit_sdk.retries import RetryLimits
-from credit_sdk.transport import Blocking, Connection
+from credit_sdk.transport import Connection
 
 if TYPE_CHECKING:
     from credit_sdk.direct_sql import DirectSql
@@ -26,8 +28,8 @@ _SQL_SCHEMES = ("postgresql", "postgres")
 class _OverHttp:
     """The same calls as ``DirectSql``, over the native API."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._sender = Blocking(connection)
+    def __init__(self, connection: Connection, when_away: WhenAway | None) -> None:
+        self._sender = sender_for(connection, when_away)
         self.close = self._sender.close
 
     def available_micro(self, user_id: int) -> int:
@@ -67,12 +69,15 @@ class CreditSDK:
         timeout_seconds: float = 10.0,
         max_connections: int = 4,
         retries: RetryLimits | None = None,
+        when_away: WhenAway | None = None,
     ) -> None:
         """``timeout_seconds`` is for one attempt; ``max_connections`` limits the pool of a PostgreSQL URL.
 
+        ``when_away`` (the API only): ``FailClosed()`` or ``FailOpen(lease=…, outbox="path.sqlite")``.
+
         Raises:
-            SettingsError: no URL, neither PostgreSQL's nor http(s), or an API address without its
-                key.
+            SettingsError: no URL, neither PostgreSQL's nor http(s), an API address without its
+                key, or failing open over SQL.
         """
         if not url:
             message = "CreditSDK needs a PostgreSQL URL or the API's address: is DATABASE_URL set?"
@@ -81,13 +86,17 @@ class CreditSDK:
         self._books: DirectSql | _OverHttp
         sql_url = _libpq_url(url)
         if sql_url is not None:
+            if isinstance(when_away, FailOpen):
+                message = "Failing open needs the API: over SQL there are no holds to lease."
+                raise SettingsError(message)
             self._books = _direct_sql(sql_url, max_connections, timeout_seconds, limits)
             return
         if not api_key:
             message = "CreditSDK over the API needs api_key: is API_KEY set?"
             raise SettingsError(message)
         self._books = _OverHttp(
-            Connection(base_url=url, api_key=api_key, timeout_seconds=timeout_seconds, retries=limits)
+            Connection(base_url=url, api_key=api_key, timeout_seconds=timeout_seconds, retries=limits),
+            when_away,
         )
 
     def get_balance(self, user_id: int) -> int | Decimal:

@@ -10,7 +10,7 @@ from credit_sdk.outbox.keepers import KeeperTask, KeeperThread
 from credit_sdk.outbox.rows import holder_of
 from credit_sdk.outbox.spending import spend
 from credit_sdk.outbox.steps import Ask, Books, Steps, T
-from credit_sdk.outbox.terms import FailOpen
+from credit_sdk.outbox.terms import FailOpen, WhenAway
 from credit_sdk.requests import Request
 from credit_sdk.requests import T as Answer
 from credit_sdk.retries import RetryLimits
@@ -76,6 +76,11 @@ class OpenBlocking(Blocking):
         super().close()
         self._brief.close()
         self.books.store.close()
+
+
+def sender_for(connection: Connection, when_away: WhenAway | None) -> Blocking:
+    """A sender that fails as it was chosen."""
+    return OpenBlocking(connection, when_away) if isinstance(when_away, FailOpen) else Blocking(connection)
 
 
 class OpenAwaiting(Awaiting):
