@@ -97,6 +97,31 @@ def test_a_stream_that_is_left_or_killed_is_charged_for_what_was_read(running: R
     assert running.balance() == 20_000_000 - 250_000 - sum(of_the_killed)
 
 
+def test_spending_goes_on_while_the_service_is_away(running: Running, tmp_path: Path) -> None:
+    running.grant(EMAIL, 20)
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "fail_open.py"), str(running.user_id), "60"],
+        env=environment(running) | {"PACE_SECONDS": "0.1", "OUTBOX": str(tmp_path / "outbox.sqlite")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line.strip())
+        if line.startswith("3: "):
+            running.service.kill()
+        if line.startswith("12: "):
+            running.service.start()
+    process.communicate(timeout=60)
+
+    assert [line for line in said if "refused" in line or "Could not" in line] == []
+    assert "10: from the lease" in said
+    assert said[-1] == "Settled; 0 pending."
+    assert charges(running) == [10_000] * 60
+    assert running.balance() == 20_000_000 - 600_000
+
+
 def test_the_examples_spend_meter_and_offer_a_checkout(running: Running) -> None:
     short = run(running, "metered_chat.py")
     offer = run(running, "spend_credits.py")

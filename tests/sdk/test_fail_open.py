@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sdk.shops import CREDIT, Shop
 
-from credit_sdk import Client, LeaseExhaustedError
+from credit_sdk import LeaseExhaustedError
 from credit_sdk.errors import ServiceUnreachableError
 
 
