@@ -141,6 +141,7 @@ class AsyncMetered(_Settlement):
         super().__init__(terms)
         self._sender = sender
         self._companion: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Job:
         """Place the hold."""
@@ -161,9 +162,10 @@ class AsyncMetered(_Settlement):
         """Capture or release; also when the task is cancelled once more meanwhile."""
         job = self._job
         assert job is not None
-        settling = asyncio.create_task(self._settle(job, failed=failure is not None))
+        # Kept, for a loop holds its tasks but weakly.
+        self._settling = asyncio.create_task(self._settle(job, failed=failure is not None))
         try:
-            await asyncio.shield(settling)
+            await asyncio.shield(self._settling)
         except CreditError as problem:
             self._lost(job, problem, failure)
 

@@ -148,6 +148,7 @@ async def test_the_background_settles_and_keeps_the_lease_alive(shops: list[Shop
             await asyncio.sleep(0.1)
 
         assert away.pending, "the lease was kept alive beyond its lifetime"
+        assert [line.kind for line in shop.history()].count("hold") == 1, "by extension"
         assert shop.charges()["away"] == 2
 
 
