@@ -100,6 +100,10 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
 
 
 def _filled(value: Any, things: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_filled(one, things) for one in value]
+    if isinstance(value, dict):
+        return {name: _filled(one, things) for name, one in value.items()}
     if not isinstance(value, str) or "{" not in value:
         return value
     name = value[1:-1]

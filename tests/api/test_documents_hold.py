@@ -155,6 +155,10 @@ def test_every_operation_was_also_answered_well(answers: Answers) -> None:
         # The one hold that there is can be settled once, and only by its own caller.
         "POST /v1/holds/{hold}/capture",
         "POST /v1/holds/{hold}/release",
+        # The spend to give back must be the app's own, the hold open, the capped app one that there is.
+        "POST /v1/holds/{hold}/extend",
+        "POST /v1/transfers/{transfer}/give-back",
+        "PUT /v1/caps",
     }
 
     badly = [

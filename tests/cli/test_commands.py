@@ -213,7 +213,7 @@ def test_verify_compares_with_the_anchors(
     whole = tallybook.run("ledger", "verify", "--digest", digest, ANCHORS_DIR=folder)
     with psycopg.connect(database.superuser_url) as connection:
         connection.execute("SET session_replication_role = replica")
-        for table in ("lot_moves", "lots", "transfers", "wallets"):
+        for table in ("notes", "lot_moves", "lots", "transfers", "wallets"):
             connection.execute(f"DELETE FROM tallybook.{table}")
 
     inside = tallybook.run("ledger", "verify")

@@ -74,8 +74,14 @@ def _capture_returns_too_little(bank: Bank) -> AbstractContextManager[None]:
     )
 
 
-def _row_lock_removed(bank: Bank) -> AbstractContextManager[None]:
-    return plants.changed(bank, *NO_LOCK, Change("walk_v2", LOOK, f"{LOOK} {SLOW}"))
+@contextmanager
+def _row_lock_removed(bank: Bank) -> Iterator[None]:
+    # One process sends a wallet's postings one batch after another: the lock is for when others do so too.
+    with (
+        plants.planted_service(bank, "scatter_over_lanes"),
+        plants.changed(bank, *NO_LOCK, Change("walk_v2", LOOK, f"{LOOK} {SLOW}")),
+    ):
+        yield
 
 
 @contextmanager
@@ -86,7 +92,11 @@ def _row_lock_and_nets_removed(bank: Bank) -> Iterator[None]:
         Change("walk_v2", LOOK, LOOK + READ_AGAIN),
         Change("burn_v2", "ASSERT v_left = 0, format('lots of", "ASSERT v_left >= 0, format('lots of"),
     )
-    with plants.without_constraints(bank, *nets), plants.changed(bank, *changes):
+    with (
+        plants.planted_service(bank, "scatter_over_lanes"),
+        plants.without_constraints(bank, *nets),
+        plants.changed(bank, *changes),
+    ):
         yield
 
 

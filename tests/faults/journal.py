@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 SETTLING = (200, 201, 402, 404, 409, 422)
+FRESH = ("offers", "pay_url", "pay_url_reason", "resume_token")
+"""What helps after a refusal is made anew for each answer; the refusal itself never changes."""
 """Statuses that say what happened; after any other answer, or none, the client does not know."""
 
 
@@ -97,6 +99,7 @@ class Journal:
     def answered(self, entry: Entry, status: int, answer: dict[str, Any]) -> None:
         """An answer came. The first settles the entry; each later one must be equal to it."""
         assert status in SETTLING, status
+        answer = {name: value for name, value in answer.items() if name not in FRESH}
         self._write("answered", entry, status=status, answer=answer)
         if entry.status is None:
             if entry.lost:

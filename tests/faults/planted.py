@@ -15,7 +15,7 @@ from typing import Any
 from tallybook import app
 from tallybook.domain.payments.handled import SESSION_TYPES
 from tallybook.domain.payments.inbox import ClaimedEvent, EventStatus
-from tallybook.postgres import inbox
+from tallybook.postgres import group_commit, inbox
 from tallybook.stripe import events as stripe_events
 from tallybook.stripe.gateway import StripeGateway
 from tallybook.usecases import fulfilment
@@ -63,6 +63,28 @@ def believe_any_signature() -> None:
     _replace(stripe_events, "_signed", signed)
 
 
+class _Scattered(list[Any]):
+    """Lanes of which each look gives the next one, whatever was asked for."""
+
+    turn = 0
+
+    def __getitem__(self, _: Any) -> Any:
+        self.turn += 1
+        return super().__getitem__(self.turn % len(self))
+
+
+def scatter_over_lanes() -> None:
+    """Not a bug but what several processes do: postings of one wallet are at the database at the same time."""
+    group_commit.LANES = 8
+    begin = group_commit.GroupCommit.__init__
+
+    def scattered(self: group_commit.GroupCommit, *given: Any, **named: Any) -> None:
+        begin(self, *given, **named)
+        self._lanes = _Scattered(self._lanes)
+
+    _replace(group_commit.GroupCommit, "__init__", scattered)
+
+
 def _replace(owner: object, name: str, by: object) -> None:
     """Put a bug in the place of a function, which must be there."""
     assert callable(getattr(owner, name)), f"{owner} has no {name}"
@@ -70,7 +92,8 @@ def _replace(owner: object, name: str, by: object) -> None:
 
 
 BUGS: dict[str, Callable[[], None]] = {
-    bug.__name__: bug for bug in (crash_once_before_the_grant, mark_first, believe_any_signature)
+    bug.__name__: bug
+    for bug in (crash_once_before_the_grant, mark_first, believe_any_signature, scatter_over_lanes)
 }
 
 
