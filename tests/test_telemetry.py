@@ -38,6 +38,11 @@ def lines(method: str, path: str, request_id: str, *, as_json: bool = True, leve
     [
         ("GET", "/v1/wallets", "req_0123456789abcdef"),
         ("POST", '/é/\n"quoted"/\x7f', "given-by-the-caller"),
+        ("GET", "/eyJh_abc.eyJi_abc.c_abc", "given-by-the-caller"),
+        ("GET", "/postgresql://a_abc:b_abc@host", "given-by-the-caller"),
+        ("GET", f"/{'rk_live'}_abc", "given-by-the-caller"),
+        ("GET", f"/{'whsec'}_abc", "given-by-the-caller"),
+        ("GET", f"/{'tb_test'}_abc", "given-by-the-caller"),
         ("POST", f"/v1/{'sk_live'}_abc/{'whsec'}_abc/{'tb_live'}_abc", f"{'sk_test'}_abc"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -17,6 +18,10 @@ _SECRET = re.compile(
     r"(?:sk|rk)_(?:live|test)_\w+|whsec_\w+|tb_(?:live|test)_\w+|tbp_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+"
     r"|(?<=://)[^/@\s:]+:[^/@\s]+(?=@)"
 )
+
+# What any of those has in it; looking for these first costs a tenth.
+_MARKS = ("_live_", "_test_", "whsec_", "eyJ", "://")
+_PLAIN = re.compile(r"[\w/.{}:-]*", re.ASCII)
 
 
 def masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -36,18 +41,31 @@ class RequestLines:
     def __init__(self, stream: TextIO) -> None:
         """Write to this stream."""
         self._stream = stream
+        self._second = 0
+        self._until_second = ""
 
     def __call__(self, method: str, path: str, status: int, milliseconds: float, request_id: str) -> None:
         """One line, as JSON."""
-        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        texts = f"{method} {path} {request_id}"
+        if any(mark in texts for mark in _MARKS):
+            method, path, request_id = (_SECRET.sub("[secret]", text) for text in (method, path, request_id))
         self._stream.write(
-            f'{{"method": {json.dumps(_SECRET.sub("[secret]", method))},'
-            f' "path": {json.dumps(_SECRET.sub("[secret]", path))},'
-            f' "status": {status}, "milliseconds": {milliseconds}, "event": "request",'
-            f' "request_id": {json.dumps(_SECRET.sub("[secret]", request_id))},'
-            f' "level": "info", "timestamp": "{at}"}}\n'
+            f'{{"method": {_quoted(method)}, "path": {_quoted(path)}, "status": {status},'
+            f' "milliseconds": {milliseconds}, "event": "request", "request_id": {_quoted(request_id)},'
+            f' "level": "info", "timestamp": "{self._now()}"}}\n'
         )
         self._stream.flush()
+
+    def _now(self) -> str:
+        second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._until_second = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._until_second}.{nanoseconds // 1000:06d}Z"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def request_lines(*, level: str, as_json: bool) -> Callable[[str, str, int, float, str], None] | None:

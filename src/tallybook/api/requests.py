@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _given_id(scope) or f"req_{secrets.token_hex(16)}"
+        request_id = _given_id(scope) or f"req_{os.urandom(16).hex()}"
         scope.setdefault("state", {})["request_id"] = request_id
         added = ((b"request-id", request_id.encode()), _NO_SNIFF)
         status = 500

@@ -13,10 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tallybook.api import health, pages
 from tallybook.api.documents import document
-from tallybook.api.drawing import drawn
+from tallybook.api.drawing import drawn, failed
 from tallybook.api.families import credits, cross_app, envelopes, financial, stripe, webhooks_v1
 from tallybook.api.limits import BodyLimit
 from tallybook.api.problems import native
@@ -78,6 +79,20 @@ HOT = (
 Opener = Callable[[], AbstractAsyncContextManager[Context]]
 
 
+class Service(FastAPI):
+    """The framework, and in front of it what every request passes through, answered by the framework or not."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything comes in at the front."""
+        await self.front(scope, receive, send)
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the front passes on."""
+        await super().__call__(scope, receive, send)
+
+
 def create(
     open_context: Opener,
     *,
@@ -98,7 +113,7 @@ def create(
             app.state.context = context
             yield
 
-    app = FastAPI(
+    app = Service(
         title="Tallybook", version=version, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
     )
     for router in (*NATIVE, *FAMILIES, jwks.router, health.router, pages.router):
@@ -107,7 +122,7 @@ def create(
     app.add_exception_handler(BillingError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(Exception, failed)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         CORSMiddleware,
@@ -116,9 +131,9 @@ def create(
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Resume-Token", "X-API-Key"],
         expose_headers=["Idempotent-Replayed", "Request-Id", "Retry-After"],
     )
-    if thin:
-        app.add_middleware(ThinRoutes, routes=_routes_of(HOT), context=lambda: app.state.context)
-    app.add_middleware(RequestLog, log=log or log_request)
+    hot = _routes_of(HOT) if thin else ()
+    behind = ThinRoutes(app.framework, routes=hot, context=lambda: app.state.context, failed=failed)
+    app.front = RequestLog(behind, log or log_request)
     return app
 
 
@@ -174,17 +189,3 @@ async def _http(request: Request, problem: Exception) -> Response:
         answer = native(refusal, status=problem.status_code)
     answer.headers.update(problem.headers or {})
     return answer
-
-
-async def _failed(request: Request, _: Exception) -> Response:
-    # The details are in the log under the request id; a stranger gets none of them. This answer is made outside of
-    # RequestLog, so it brings the header itself.
-    request_id = getattr(request.state, "request_id", "")
-    body = {
-        "title": "Internal error",
-        "status": 500,
-        "code": "internal_error",
-        "detail": "Something went wrong on our side. Retry with the same key; quote the Request-Id.",
-        "request_id": request_id,
-    }
-    return JSONResponse(body, status_code=500, headers={"Request-Id": request_id})

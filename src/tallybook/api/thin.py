@@ -9,12 +9,14 @@ refuses is drawn here by the same functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tallybook.api import deps, drawing, json_bodies
@@ -90,10 +92,18 @@ class ThinRoute:
 class ThinRoutes:
     """ASGI middleware: answers the thin routes, passes everything else on."""
 
-    def __init__(self, app: ASGIApp, *, routes: Sequence[APIRoute], context: Callable[[], Context]) -> None:
-        """Answer these routes; the context is there once the app has started."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        routes: Sequence[APIRoute],
+        context: Callable[[], Context],
+        failed: Callable[[Request, Exception], Awaitable[Response]],
+    ) -> None:
+        """Answer these routes; the context is there once the app has started, ``failed`` draws a bug."""
         self._app = app
         self._context = context
+        self._failed = failed
         thin = [ThinRoute.of(route) for route in routes]
         self._exact = {(one.method, one.path): one for one in thin if "{" not in one.path}
         self._matching = [one for one in thin if "{" in one.path]
@@ -134,6 +144,10 @@ class ThinRoutes:
             answer.headers["Vary"] = "Origin"
             await answer(scope, receive, send)
             return
+        except Exception as bug:
+            # As the framework does: the caller is answered, and the server logs what happened.
+            await (await self._failed(Request(scope), bug))(scope, receive, send)
+            raise
         await _send(route, shape, arguments.get("response"), send)
 
     def _found(self, scope: Scope) -> tuple[ThinRoute, Mapping[str, str]] | None:
