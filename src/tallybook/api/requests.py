@@ -17,6 +17,10 @@ _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 LogRequest = Callable[[str, str, int, float, str], None]
 """Writes the line of a request: method, path, status, milliseconds, request id."""
 
+CountRequest = Callable[[str, str, int, float], None]
+"""Counts a request: method, the path of its route, status, seconds."""
+NO_ROUTE = "none"
+
 
 def log_request(method: str, path: str, status: int, milliseconds: float, request_id: str) -> None:
     """The line of a request as structlog is set up to write it; the id is bound to all lines of the request."""
@@ -27,10 +31,11 @@ def log_request(method: str, path: str, status: int, milliseconds: float, reques
 class RequestLog:
     """ASGI middleware: the ``Request-Id`` header in and out, bound to every log line in between."""
 
-    def __init__(self, app: ASGIApp, log: LogRequest = log_request) -> None:
-        """Wrap the app; ``log`` writes the line."""
+    def __init__(self, app: ASGIApp, *, log: LogRequest, count: CountRequest) -> None:
+        """Wrap the app; ``log`` writes the line, ``count`` counts."""
         self._app = app
         self._log = log
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, then log it."""
@@ -54,8 +59,11 @@ class RequestLog:
         try:
             await self._app(scope, receive, sending)
         finally:
-            milliseconds = round((time.perf_counter() - started) * 1000, 2)
-            self._log(scope["method"], scope["path"], status, milliseconds, request_id)
+            seconds = time.perf_counter() - started
+            route = scope.get("route")
+            path = NO_ROUTE if route is None else route.path
+            self._log(scope["method"], scope["path"], status, round(seconds * 1000, 2), request_id)
+            self._count(scope["method"], path, status, seconds)
             structlog.contextvars.reset_contextvars(**bound)
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tallybook.api import health, pages
+from tallybook.api import health, metrics, pages
 from tallybook.api.documents import document
 from tallybook.api.drawing import drawn, failed
 from tallybook.api.families import credits, cross_app, envelopes, financial, stripe, webhooks_v1
@@ -116,7 +116,7 @@ def create(
     app = Service(
         title="Tallybook", version=version, lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
     )
-    for router in (*NATIVE, *FAMILIES, jwks.router, health.router, pages.router):
+    for router in (*NATIVE, *FAMILIES, jwks.router, health.router, metrics.router, pages.router):
         app.include_router(router)
     _add_documents(app)
     app.add_exception_handler(BillingError, _refused)
@@ -133,7 +133,8 @@ def create(
     )
     hot = _routes_of(HOT) if thin else ()
     behind = ThinRoutes(app.framework, routes=hot, context=lambda: app.state.context, failed=failed)
-    app.front = RequestLog(behind, log or log_request)
+    app.state.requests = requests = metrics.Requests()
+    app.front = RequestLog(behind, log=log or log_request, count=requests.count)
     return app
 
 

@@ -53,6 +53,19 @@ class _Waiting:
             self.answered.set_exception(outcome)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How group commit fares: who waits now, who was sent away since the start, and how large the batches were.
+
+    ``batches[n]`` counts those of up to ``2 ** n`` postings that are larger than the size before.
+    """
+
+    waiting: int
+    shed: int
+    posted: int
+    batches: tuple[int, ...]
+
+
 class GroupCommit:
     """Posts what needs no other statement in its transaction; close it before the database."""
 
@@ -61,6 +74,9 @@ class GroupCommit:
         self._waiting_max = waiting_max
         self._waiting = 0
         self._closed = False
+        self._shed = 0
+        self._posted = 0
+        self._batches = [0] * (BATCH_MAX.bit_length() + 1)
         self._patient = _PatientLane(db, clock, self._settle)
         self._lanes = [_Lane(db.line(), clock, self._settle_or_pass_on) for _ in range(LANES)]
 
@@ -78,11 +94,18 @@ class GroupCommit:
         if self._closed:
             raise DatabaseUnavailableError
         if self._waiting >= self._waiting_max:
+            self._shed += 1
             raise OverloadedError
         self._waiting += 1
         waiting = _Waiting(posting, asyncio.get_running_loop().create_future())
         self._lanes[posting.wallet_id % LANES].add(waiting)
         return await waiting.answered
+
+    def figures(self) -> Figures:
+        """How it fares, for those who watch the service."""
+        return Figures(
+            waiting=self._waiting, shed=self._shed, posted=self._posted, batches=tuple(self._batches)
+        )
 
     async def close(self) -> None:
         """Take nothing more and let what waits be answered."""
@@ -97,6 +120,8 @@ class GroupCommit:
             waiting.settle(outcome)
 
     def _settle_or_pass_on(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+        self._posted += len(batch)
+        self._batches[(len(batch) - 1).bit_length()] += 1
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, WalletBusyError):
                 self._patient.add(waiting)
