@@ -1,4 +1,4 @@
-"""Requests per second through HTTP: a server process, a load process, and four kinds of request in turn."""
+"""Requests per second through HTTP: a server process, a load process, and kinds of request in turn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import httpx
 
 from bench.ground import Ground
 from bench.http_load import Order, Seen
-from bench.http_server import NO_OP
+from bench.http_server import FRAMEWORKS_NO_OP, NO_OP
 from bench.plan import Plan
 from bench.slices import Figures, Slice, figures
 from bench.ways import ours
@@ -106,6 +106,7 @@ def _kinds(users: Sequence[int]) -> list[_Kind]:
     post = "/v1/transfers"
     return [
         _Kind(name="no-op POST", method="POST", path=NO_OP, body=_SPEND, targets=many),
+        _Kind(name="no-op of the framework", method="POST", path=FRAMEWORKS_NO_OP, body=_SPEND, targets=many),
         _Kind(name="balance", method="GET", path=balance, body=None, targets=many),
         _Kind(name="spend, uniform", method="POST", path=post, body=_SPEND, targets=many),
         _Kind(name="spend, one hot wallet", method="POST", path=post, body=_SPEND, targets=hot),

@@ -17,7 +17,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import FastAPI
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tallybook import telemetry
@@ -206,7 +205,7 @@ async def open_context(
 
 def make_api(
     settings: Settings, installation: Installation, *, worker: bool, clock: Clock = system_clock
-) -> FastAPI:
+) -> server.Service:
     """The ASGI app over an installed database; with ``worker`` it also settles Stripe events while it runs."""
 
     @asynccontextmanager

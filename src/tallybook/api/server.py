@@ -83,6 +83,7 @@ class Service(FastAPI):
     """The framework, and in front of it what every request passes through, answered by the framework or not."""
 
     front: ASGIApp
+    thin: ThinRoutes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Everything comes in at the front."""
@@ -100,7 +101,7 @@ def create(
     version: str,
     thin: bool = True,
     log: LogRequest | None = None,
-) -> FastAPI:
+) -> Service:
     """The ASGI app; ``open_context`` is entered while it runs and gives what use cases need.
 
     Without ``thin`` the framework answers the hot routes too. ``log`` writes the line of each request; structlog does
@@ -132,9 +133,9 @@ def create(
         expose_headers=["Idempotent-Replayed", "Request-Id", "Retry-After"],
     )
     hot = _routes_of(HOT) if thin else ()
-    behind = ThinRoutes(app.framework, routes=hot, context=lambda: app.state.context, failed=failed)
+    app.thin = ThinRoutes(app.framework, routes=hot, context=lambda: app.state.context, failed=failed)
     app.state.requests = requests = metrics.Requests()
-    app.front = RequestLog(behind, log=log or log_request, count=requests.count)
+    app.front = RequestLog(app.thin, log=log or log_request, count=requests.count)
     return app
 
 

@@ -104,11 +104,22 @@ class ThinRoutes:
         self._app = app
         self._context = context
         self._failed = failed
-        thin = [ThinRoute.of(route) for route in routes]
-        self._exact = {(one.method, one.path): one for one in thin if "{" not in one.path}
-        self._matching = [one for one in thin if "{" in one.path]
+        self._exact: dict[tuple[str, str], ThinRoute] = {}
+        self._matching: list[ThinRoute] = []
+        self._heads: tuple[str, ...] = ()
+        for route in routes:
+            self.add(route)
+
+    def add(self, route: APIRoute) -> None:
+        """Answer this route as well."""
+        thin = ThinRoute.of(route)
+        head, brace, _ = thin.path.partition("{")
+        if not brace:
+            self._exact[thin.method, thin.path] = thin
+            return
+        self._matching.append(thin)
         # Each pattern begins with its own plain text, so most paths are told apart without trying any.
-        self._heads = tuple({one.path.partition("{")[0] for one in self._matching})
+        self._heads = (*self._heads, head)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on as it came."""
@@ -130,7 +141,9 @@ class ThinRoutes:
             await self._app(scope, _again(seen, receive) if seen else receive, send)
             return
         scope["route"] = route
-        arguments["ctx"] = ctx = self._context()
+        ctx = self._context()
+        if "ctx" in route.names:
+            arguments["ctx"] = ctx
         try:
             if "caller" in route.names:
                 arguments["caller"] = await deps.caller_of(
