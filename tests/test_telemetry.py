@@ -40,6 +40,7 @@ def lines(method: str, path: str, request_id: str, *, as_json: bool = True, leve
         ("POST", '/é/\n"quoted"/\x7f', "given-by-the-caller"),
         ("GET", "/eyJh_abc.eyJi_abc.c_abc", "given-by-the-caller"),
         ("GET", "/postgresql://a_abc:b_abc@host", "given-by-the-caller"),
+        ("GET", "/pay/tbp_a-_abc/done", "given-by-the-caller"),
         ("GET", f"/{'rk_live'}_abc", "given-by-the-caller"),
         ("GET", f"/{'whsec'}_abc", "given-by-the-caller"),
         ("GET", f"/{'tb_test'}_abc", "given-by-the-caller"),
