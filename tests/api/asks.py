@@ -123,6 +123,13 @@ ASKS = [
     spend("too deep", text='{"amount_micro": 1, "metadata": {"a": ' + "[" * 40 + "]" * 40 + "}}", **HANDED),
     spend("too large", text=json.dumps("x" * BODY_BYTES_MAX), **HANDED),
     spend("too large, undeclared", text=json.dumps("x" * BODY_BYTES_MAX), length=False, **HANDED),
+    spend(
+        "more than was said",
+        text=json.dumps("x" * BODY_BYTES_MAX),
+        length=False,
+        typed=[("content-type", "application/json"), ("content-length", "5")],
+        **HANDED,
+    ),
     spend("length not said", length=False, **HANDED),
     spend("text", typed=[("content-type", "text/plain")], **HANDED),
     spend("no type", typed=[], **HANDED),
