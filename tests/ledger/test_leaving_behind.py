@@ -142,6 +142,18 @@ async def test_a_lot_expires_before_a_spend_could_burn_it(books: Books) -> None:
     assert await _balances(books, wallet) == (5, 0)
 
 
+async def test_a_lot_that_was_spent_out_before_it_expired_is_looked_at_once(books: Books) -> None:
+    wallet = await books.a_wallet()
+    soon = books.now + timedelta(days=1)
+    await books.post(recipes.adjustment(wallet, Credits.whole(10), app_id=0, key="a", expires_at=soon))
+    await books.spend(wallet, 1, key="s1")
+    await books.spend(wallet, 9, key="s2")
+    books.now = soon
+
+    assert await _settle_due(books) == (1, 0)
+    assert await _settle_due(books) == (0, 0)
+
+
 async def test_what_a_hold_has_pinned_outlives_its_lot_and_expires_when_it_is_released(books: Books) -> None:
     wallet = await books.a_wallet()
     soon = books.now + timedelta(minutes=5)

@@ -15,7 +15,7 @@ from tallybook.domain.errors import WalletBusyError
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.money import Credits
 from tallybook.postgres.pool import Database
-from tallybook.usecases import users, wallets
+from tallybook.usecases import holds, users, wallets
 from tallybook.usecases.context import Context
 
 OPERATOR = Caller(is_admin=True)
@@ -57,6 +57,25 @@ async def test_a_held_wallet_delays_nobody_else(ctx: Context, database: TestData
     after = await wallets.wallet_of_user(ctx, OPERATOR, stuck)
     accepted = sum(not isinstance(answer, Exception) for answer in late)
     assert after.available_micro == (1000 - accepted) * 1_000_000
+
+
+async def test_heartbeats_of_a_held_wallet_delay_nobody_else(ctx: Context, database: TestDatabase) -> None:
+    stuck, free = await a_user(ctx, "stuck@example.com"), await a_user(ctx, "free@example.com")
+    hold = await wallets.place_hold(ctx, OPERATOR, user_id=stuck, credits=Credits.whole(1), key="h")
+    assert hold.hold is not None
+
+    async with held_wallet(database, stuck):
+        beats = [
+            asyncio.create_task(holds.extend(ctx, OPERATOR, hold.hold, lifetime_seconds=60))
+            for _ in range(60)
+        ]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(1):
+            await wallets.grant(ctx, OPERATOR, user_id=free, credits=Credits.whole(1), key="g")
+        still_waiting = [beat for beat in beats if not beat.done()]
+    await asyncio.gather(*beats, return_exceptions=True)
+
+    assert still_waiting, "nobody waited: the wallet was not held"
 
 
 async def test_a_wallet_that_stays_held_is_said_to_be_busy(ctx: Context, database: TestDatabase) -> None:

@@ -83,7 +83,7 @@ class GiveBackExceedsError(CreditError):
 
 
 class BatchRefusedError(CreditError):
-    """One item was refused, so nothing was booked; ``index``, ``item_code`` and ``item_detail`` say which and why."""
+    """One item was refused, so nothing was booked; ``index``, ``item_code`` and ``item_facts`` say which and why."""
 
     default_code = "batch_refused"
 

@@ -43,7 +43,7 @@ async def visible_wallet(tx: Transaction, caller: Caller, wallet_id: int, permis
     caller.require(permission)
     found = await ledger.wallet(tx, wallet_id)
     member = caller.user_id is not None and await is_member(tx, found.owner_organisation_id, caller.user_id)
-    if not may_see(caller, found, is_member=member):
+    if not may_see(caller, found.owner_user_id, is_member=member):
         raise WalletNotFoundError
     return found
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tallybook.domain.clock import Clock
 from tallybook.domain.errors import BillingError, WalletBusyError
 from tallybook.domain.ledger.requests import Answer, Posting
 from tallybook.postgres import audit, ledger
-from tallybook.postgres.pool import Database
+from tallybook.postgres.pool import Database, Transaction
 
 _ACTS = {
     "grant": "credits.granted",
@@ -36,13 +38,21 @@ async def _posted(
     async with db.transaction(patient=patient) as tx:
         now = clock()
         [answer] = await ledger.post(tx, now, [posting], wait=patient)
-        if isinstance(answer, Answer) and not answer.replayed:
-            await audit.record(
-                tx,
-                now,
-                actor,
-                _ACTS[posting.op],
-                ("wallet", str(posting.wallet_id)),
-                after={"transfer": answer.transfer.wire("trf"), "amount_micro": answer.amount_micro},
-            )
+        await record(tx, now, actor, posting, answer)
     return answer
+
+
+async def record(
+    tx: Transaction, now: datetime, actor: tuple[str, str], posting: Posting, answer: Answer | BillingError
+) -> None:
+    """Write down what was posted just now; a refusal or a replay is nothing new."""
+    if not isinstance(answer, Answer) or answer.replayed:
+        return
+    await audit.record(
+        tx,
+        now,
+        actor,
+        _ACTS[posting.op],
+        ("wallet", str(posting.wallet_id)),
+        after={"transfer": answer.transfer.wire("trf"), "amount_micro": answer.amount_micro},
+    )

@@ -26,6 +26,7 @@ from tallybook.domain.ledger.requests import (
     Transfer,
     Wallet,
 )
+from tallybook.domain.ledger.sight import PlacedBy
 from tallybook.postgres.pool import Row, Transaction
 from tallybook.postgres.statements import Statements
 
@@ -124,9 +125,19 @@ async def hold(tx: Transaction, hold_id: LedgerId) -> Hold:
     return hold_of(row)
 
 
-async def holds(tx: Transaction, wallet_id: int, *, status: str, before: int, limit: int) -> list[Hold]:
+async def holds(
+    tx: Transaction, wallet_id: int, placed_by: PlacedBy, *, status: str, before: int, limit: int
+) -> list[Hold]:
     """A page of a wallet's holds, newest first: ``open``, ``settled``, ``left_behind`` or ``all``."""
-    rows = await tx.many(_SQL.holds, wallet_id=wallet_id, status=status, before=before, limit=limit)
+    rows = await tx.many(
+        _SQL.holds,
+        wallet_id=wallet_id,
+        app_id=placed_by.app_id,
+        session_user_id=placed_by.session_user_id,
+        status=status,
+        before=before,
+        limit=limit,
+    )
     return [hold_of(row) for row in rows]
 
 

@@ -1695,9 +1695,9 @@ BEGIN
             WHERE h.settled_at IS NULL AND coalesce(h.extended_to, h.expires_at) <= p_now
             ORDER BY coalesce(h.extended_to, h.expires_at) LIMIT p_limit)
             UNION
-            (SELECT l.wallet_id FROM lots AS l INNER JOIN tallybook.wallets AS o ON o.wallet_id = l.wallet_id
+            -- A front lot may be spent out while its row says otherwise: putting it back ends that.
+            (SELECT l.wallet_id FROM lots AS l
             WHERE l.available_micro > 0 AND l.expires_at <= p_now
-                AND (o.front_lot_version IS DISTINCT FROM l.version OR o.front_micro > 0)
             ORDER BY l.expires_at LIMIT p_limit)
         ) ORDER BY x.wallet_id FOR NO KEY UPDATE SKIP LOCKED
     LOOP

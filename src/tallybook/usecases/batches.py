@@ -9,8 +9,8 @@ from tallybook.domain.errors import BillingError, UserInactiveError, UserNotFoun
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.batches import BatchItem, BatchMode, Outcome, refused_by
-from tallybook.domain.ledger.requests import Answer, Posting
-from tallybook.postgres import audit, ledger
+from tallybook.domain.ledger.requests import Posting
+from tallybook.postgres import audited, ledger
 from tallybook.postgres.access import visible_wallet
 from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
@@ -71,17 +71,8 @@ async def _audit(
 ) -> None:
     """Additions, and all that the house does, are written down with the transfer."""
     for posting, answer in zip(postings, answers, strict=True):
-        if not isinstance(answer, Answer) or answer.replayed:
-            continue
         if posting.op == "grant" or caller.rules_the_house:
-            await audit.record(
-                tx,
-                ctx.clock(),
-                caller.actor,
-                "credits.granted" if posting.op == "grant" else "credits.spent",
-                ("wallet", str(posting.wallet_id)),
-                after={"transfer": answer.transfer.wire("trf"), "amount_micro": answer.amount_micro},
-            )
+            await audited.record(tx, ctx.clock(), caller.actor, posting, answer)
 
 
 async def _wallets(tx: Transaction, caller: Caller, wallet_ids: set[int]) -> dict[int, bool]:

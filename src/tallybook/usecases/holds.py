@@ -5,7 +5,7 @@ from __future__ import annotations
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger.requests import Hold
-from tallybook.domain.ledger.sight import may_settle
+from tallybook.domain.ledger.sight import settled_by
 from tallybook.postgres import ledger
 from tallybook.postgres.access import own_hold, place_of_user, visible_wallet
 from tallybook.usecases.context import Context
@@ -18,10 +18,13 @@ async def extend(ctx: Context, caller: Caller, hold_id: LedgerId, *, lifetime_se
     """Let a hold live so long from now; never shorter than it was to, so repeating it is harmless.
 
     Raises:
+        WalletBusyError: another transaction holds the wallet.
         HoldNotFoundError: none, or another app's or user's. HoldSettledError: it is settled, or due to be.
     """
-    async with ctx.db.transaction() as tx:
+    async with ctx.db.snapshot() as tx:
         await own_hold(tx, caller, hold_id, Permission.CONSUME_CREDITS)
+    # It may have to wait for the wallet, so it takes the patient lane.
+    async with ctx.db.turn(hold_id.wallet_id), ctx.db.transaction(patient=True) as tx:
         await ledger.extend_hold(tx, ctx.clock(), hold_id, lifetime_seconds=lifetime_seconds)
         return await ledger.hold(tx, hold_id)
 
@@ -44,8 +47,9 @@ async def holds(
         if wallet_id is None:
             return []
         await visible_wallet(tx, caller, wallet_id, Permission.READ_CREDITS)
-        found = await ledger.holds(tx, wallet_id, status=status, before=before, limit=limit)
-    return [hold for hold in found if may_settle(caller, hold)]
+        return await ledger.holds(
+            tx, wallet_id, settled_by(caller), status=status, before=before, limit=limit
+        )
 
 
 async def settle_due(ctx: Context) -> int:
@@ -56,5 +60,5 @@ async def settle_due(ctx: Context) -> int:
             wallets, things = await ledger.settle_due(tx, ctx.clock(), limit=WALLETS_AT_ONCE)
         settled += things
         # A wallet that somebody else holds is skipped: the next call finds it.
-        if wallets == 0 or things == 0:
+        if wallets == 0:
             return settled

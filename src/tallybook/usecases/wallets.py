@@ -26,7 +26,7 @@ from tallybook.domain.ledger.requests import (
     Transfer,
     Wallet,
 )
-from tallybook.domain.ledger.sight import may_settle, shown_to
+from tallybook.domain.ledger.sight import may_see, may_settle, shown_to
 from tallybook.domain.money import Credits
 from tallybook.postgres import audited, ledger
 from tallybook.postgres.known import WalletOwner
@@ -280,12 +280,10 @@ async def _visible(ctx: Context, caller: Caller, wallet_id: int, permission: Per
     owner = await ctx.known.owner(wallet_id)
     if owner is None:
         raise WalletNotFoundError
-    own = caller.user_id is not None and (
-        owner.user_id == caller.user_id or await ctx.known.is_member(owner.organisation_id, caller.user_id)
-    )
-    if own or caller.by_key or caller.rules_the_house:
-        return owner
-    raise WalletNotFoundError
+    member = caller.user_id is not None and await ctx.known.is_member(owner.organisation_id, caller.user_id)
+    if not may_see(caller, owner.user_id, is_member=member):
+        raise WalletNotFoundError
+    return owner
 
 
 async def _own_hold(ctx: Context, caller: Caller, hold_id: LedgerId, permission: Permission) -> Hold:

@@ -5,10 +5,10 @@ A wallet is shared by apps that do not trust each other.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tallybook.domain.identity.callers import HOUSE_APP_ID, KEY_SEPARATOR, Caller
-from tallybook.domain.ledger.requests import Hold, Transfer, Wallet
+from tallybook.domain.ledger.requests import Hold, Transfer
 
 
 def shown_to(caller: Caller, line: Transfer) -> Transfer:
@@ -20,20 +20,36 @@ def shown_to(caller: Caller, line: Transfer) -> Transfer:
     return line if line.key is None else replace(line, key=line.key.rpartition(KEY_SEPARATOR)[2])
 
 
-def may_settle(caller: Caller, hold: Hold) -> bool:
-    """Whether this caller may capture or release the hold: the app that placed it, or the house.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedBy:
+    """Who placed the holds that a caller may settle: an app, and if it is not its key that calls, a user's session.
 
-    A session of the app's customer may settle what that session's user placed, never what the app's server holds:
-    the work would be free.
+    Of None any will do. A session of the app's customer may settle what that session's user placed, never what the
+    app's server holds: the work would be free.
     """
+
+    app_id: int | None
+    session_user_id: int | None
+
+
+def settled_by(caller: Caller) -> PlacedBy:
+    """Which holds this caller may capture or release: those of its app, or for the house all."""
     if caller.rules_the_house:
-        return True
-    if hold.app_id != caller.app_id:
-        return False
-    return caller.by_key or (hold.session_user_id is not None and hold.session_user_id == caller.user_id)
+        return PlacedBy(app_id=None, session_user_id=None)
+    # No user has the number 0: a caller that is neither key nor session settles nothing.
+    return PlacedBy(app_id=caller.app_id, session_user_id=None if caller.by_key else caller.user_id or 0)
 
 
-def may_see(caller: Caller, wallet: Wallet, *, is_member: bool) -> bool:
-    """Whether this caller may know of the wallet: its owner, a member of its organisation, an app by key, the house."""
-    own = caller.user_id is not None and (wallet.owner_user_id == caller.user_id or is_member)
+def may_settle(caller: Caller, hold: Hold) -> bool:
+    """Whether this caller may capture or release the hold."""
+    placed_by = settled_by(caller)
+    return placed_by.app_id in {None, hold.app_id} and placed_by.session_user_id in {
+        None,
+        hold.session_user_id,
+    }
+
+
+def may_see(caller: Caller, owner_user_id: int | None, *, is_member: bool) -> bool:
+    """Whether this caller may know of a wallet: its owner, a member of its organisation, an app by key, the house."""
+    own = caller.user_id is not None and (owner_user_id == caller.user_id or is_member)
     return own or caller.by_key or caller.rules_the_house

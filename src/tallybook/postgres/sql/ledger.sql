@@ -65,9 +65,12 @@ WHERE t.wallet_id = :wallet_id AND t.version = :version;
 SELECT * FROM tallybook.holds WHERE wallet_id = :wallet_id AND version = :version;
 
 -- name: holds
--- A page of a wallet's holds, newest first, before a version.
+-- A page of a wallet's holds, newest first, before a version; of one app, and of one user's sessions, if they are named.
 SELECT * FROM tallybook.holds
-WHERE wallet_id = :wallet_id AND version < :before AND CASE :status::text
+WHERE wallet_id = :wallet_id AND version < :before
+AND (:app_id::integer IS NULL OR app_id = :app_id)
+AND (:session_user_id::bigint IS NULL OR session_user_id = :session_user_id)
+AND CASE :status::text
     WHEN 'open' THEN settled_at IS NULL
     WHEN 'settled' THEN settled_at IS NOT NULL
     WHEN 'left_behind' THEN settled_by = 'expiry'
