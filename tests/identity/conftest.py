@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 import pytest_asyncio
+from databases import FrozenClock, TestDatabase
+from identity import remembering
 from identity.people import APP_NAME, EMAIL, PASSWORD
 
 from tallybook.api import server
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.identity.people import Role, User
+from tallybook.settings import Settings
 from tallybook.usecases import apps, users
 from tallybook.usecases.context import Context
 
@@ -60,3 +63,12 @@ async def http(ctx: Context) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
             yield client
+
+
+@pytest_asyncio.fixture
+async def cast(
+    ctx: Context, database: TestDatabase, settings: Settings, clock: FrozenClock
+) -> AsyncIterator[remembering.Cast]:
+    """A process that remembers, another one over the same database, and whom both know."""
+    async with remembering.introduced(ctx, database, settings, clock) as found:
+        yield found

@@ -1,4 +1,4 @@
-"""What is remembered of callers: the second half of its tests."""
+"""A process that remembers its callers, another one over the same database, and what they change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import pytest_asyncio
 from databases import FrozenClock, TestDatabase
 
 from tallybook import app
@@ -22,13 +21,12 @@ from tallybook.domain.errors import (
     PermissionDeniedError,
     TokenRevokedError,
     UserInactiveError,
-    WalletNotFoundError,
 )
 from tallybook.domain.identity.apps import AppChange
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.money import Credits
 from tallybook.settings import Settings
-from tallybook.usecases import api_keys, apps, organisations, sessions, users, wallets
+from tallybook.usecases import api_keys, apps, sessions, users, wallets
 from tallybook.usecases.context import Context
 
 OPERATOR = Caller(is_admin=True)
@@ -74,8 +72,8 @@ async def until(holds: Callable[[], object], seconds: float = 5) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest_asyncio.fixture
-async def cast(
+@asynccontextmanager
+async def introduced(
     ctx: Context, database: TestDatabase, settings: Settings, clock: FrozenClock
 ) -> AsyncIterator[Cast]:
     made = await apps.register(ctx, OPERATOR, name="reader")
@@ -155,39 +153,3 @@ CHANGES: list[Any] = [
     pytest.param(deactivate_user, Cast.spends, UserInactiveError, id="spending for one who is"),
     pytest.param(sign_out, Cast.by_token, TokenRevokedError, id="a session that ended"),
 ]
-
-
-async def test_a_member_who_leaves_loses_the_wallet_within_a_second(cast: Cast) -> None:
-    signed = await sessions.sign_in(cast.ctx, email="ada@example.com", password=PASSWORD)
-    member = await sessions.authenticate(cast.ctx, bearer=signed.tokens.session_token, api_key=None)
-    made = await organisations.found(cast.ctx, OPERATOR, name="Lab", owner_user_id=cast.user_id)
-    wallet_id = made.organisation.wallet_id
-    await wallets.wallet(cast.ctx, member, wallet_id)
-
-    with psycopg.connect(cast.database.superuser_url) as connection:
-        connection.execute("DELETE FROM tallybook.organisation_members")
-
-    await refused_soon(lambda: wallets.wallet(cast.ctx, member, wallet_id), WalletNotFoundError)
-
-
-async def test_a_key_in_use_is_noted_once_a_minute_and_tells_nobody(cast: Cast) -> None:
-    await asyncio.gather(*(cast.by_key() for _ in range(20)))
-
-    cast.clock.advance(seconds=61)
-    await asyncio.gather(*(cast.by_key() for _ in range(20)))
-
-    with psycopg.connect(cast.database.superuser_url) as connection:
-        row = connection.execute(
-            "SELECT last_used_at FROM tallybook.api_keys WHERE api_key_id = %s", [cast.key_id]
-        ).fetchone()
-    assert row == (cast.clock.now,)
-
-
-async def test_a_balance_is_never_older_than_the_question(cast: Cast) -> None:
-    caller = await cast.by_key()
-    for number in range(1, 31):
-        await cast.spends()
-        found = await asyncio.gather(
-            *(wallets.wallet_of_user(cast.ctx, caller, cast.user_id) for _ in range(10))
-        )
-        assert {wallet.available_micro for wallet in found} == {(100 - number) * 1_000_000}
