@@ -28,7 +28,8 @@ class CuttingProxy:
             while data := _received(client):
                 if self.cuts_left and self.marker in data:
                     marked.set()
-                server.sendall(data)
+                if not _passed_on(server, data):
+                    break
             shut(server)
             back.join()
 
@@ -38,7 +39,10 @@ class CuttingProxy:
                 self.cuts_left -= 1
                 shut(client)
                 return
-            client.sendall(data)
+            # Whoever asked may have been killed meanwhile: then nobody is left to answer.
+            if not _passed_on(client, data):
+                shut(server)
+                return
         shut(client)
 
 
@@ -47,6 +51,14 @@ def _received(side: socket.socket) -> bytes:
         return side.recv(65536)
     except ConnectionError:
         return b""
+
+
+def _passed_on(side: socket.socket, data: bytes) -> bool:
+    try:
+        side.sendall(data)
+    except ConnectionError:
+        return False
+    return True
 
 
 def shut(side: socket.socket) -> None:
