@@ -1566,6 +1566,7 @@ COMMENT ON FUNCTION tallybook.post_v1(p_now timestamp with time zone, p_wait boo
 CREATE FUNCTION tallybook.post_v2(p_now timestamp with time zone, p_wait boolean, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) RETURNS SETOF tallybook.posting_answer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 DECLARE
     v_locked    bigint[];
@@ -1850,6 +1851,7 @@ $$;
 CREATE FUNCTION tallybook.swift_v2(p_now timestamp with time zone, p_busy bigint[], p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) RETURNS SETOF tallybook.posting_outcome
     LANGUAGE plpgsql
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'

@@ -55,6 +55,7 @@ CREATE FUNCTION tallybook.swift_v2(
     p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]
 ) RETURNS SETOF tallybook.posting_outcome LANGUAGE plpgsql
 SET search_path = tallybook, pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off AS $$
@@ -239,7 +240,8 @@ CREATE FUNCTION tallybook.post_v2(
     p_now timestamptz, p_wait boolean, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[],
     p_holds bigint[], p_rests jsonb[]
 ) RETURNS SETOF tallybook.posting_answer LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = tallybook, pg_catalog, pg_temp AS $$
+SET search_path = tallybook, pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_locked    bigint[];
     v_swift     posting_answer[];
