@@ -1,4 +1,4 @@
-"""The door to Stripe customers: which one a user is, whose account this is, and the lease on a customer."""
+"""The door to Stripe customers: which one a user is, and whose account this is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime
 from uuid import UUID
 
 from tallybook.domain.errors import (
-    FulfilmentBusyError,
     StripeAccountMismatchError,
     UserInactiveError,
     UserNotFoundError,
@@ -36,14 +35,6 @@ class Customer:
     intent_id: UUID
     attempt: int
     stripe_customer_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fence:
-    """A lease on a Stripe customer: who finds another number than theirs has lost it."""
-
-    stripe_customer_id: str
-    fence: int
 
 
 async def account(tx: Transaction) -> Account | None:
@@ -124,39 +115,6 @@ async def forget_customer(tx: Transaction, now: datetime, customer: Customer) ->
 async def app_domains(tx: Transaction) -> list[str]:
     """The domains of the active apps."""
     return [row["domain"] for row in await tx.many(_SQL.app_domains)]
-
-
-async def take_fence(
-    tx: Transaction, now: datetime, *, stripe_customer_id: str, leased_until: datetime
-) -> Fence | None:
-    """Take the lease on a customer; None while somebody else holds it."""
-    row = await tx.maybe(
-        _SQL.take_fence, now=now, stripe_customer_id=stripe_customer_id, leased_until=leased_until
-    )
-    if row is None:
-        return None
-    return Fence(stripe_customer_id=stripe_customer_id, fence=row["fence"])
-
-
-async def hold_fence(tx: Transaction, fence: Fence) -> None:
-    """Lock the lease until the transaction ends.
-
-    Raises:
-        FulfilmentBusyError: it ran out and somebody else took it; what we know may be old.
-    """
-    row = await tx.maybe(_SQL.hold_fence, stripe_customer_id=fence.stripe_customer_id, fence=fence.fence)
-    if row is None:
-        raise FulfilmentBusyError
-
-
-async def give_fence_back(tx: Transaction, now: datetime, fence: Fence) -> None:
-    """End the lease, if it is still ours."""
-    await tx.run(
-        _SQL.give_fence_back,
-        now=now,
-        stripe_customer_id=fence.stripe_customer_id,
-        fence=fence.fence,
-    )
 
 
 async def _customer(tx: Transaction, user_id: int) -> Customer:

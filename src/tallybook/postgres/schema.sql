@@ -3149,6 +3149,67 @@ ALTER TABLE tallybook.organisations ALTER COLUMN organisation_id ADD GENERATED A
     CACHE 1
 );
 
+CREATE TABLE tallybook.payment_lots (
+    payment_id bigint NOT NULL,
+    wallet_id bigint NOT NULL,
+    lot_version bigint NOT NULL,
+    credits_micro bigint NOT NULL,
+    CONSTRAINT payment_lots_credits_micro_check CHECK ((credits_micro > 0))
+);
+
+COMMENT ON TABLE tallybook.payment_lots IS 'The lots that a payment brought to its wallet.';
+
+CREATE TABLE tallybook.payments (
+    payment_id bigint NOT NULL,
+    wallet_id bigint NOT NULL,
+    user_id bigint,
+    source text NOT NULL,
+    reference text NOT NULL,
+    stripe_customer_id text,
+    stripe_payment_intent_id text,
+    lookup_key text,
+    description text NOT NULL,
+    paid_minor bigint NOT NULL,
+    currency text NOT NULL,
+    credits_micro bigint NOT NULL,
+    refunded_minor bigint DEFAULT 0 NOT NULL,
+    disputed_minor bigint DEFAULT 0 NOT NULL,
+    refunded_micro bigint DEFAULT 0 NOT NULL,
+    disputed_micro bigint DEFAULT 0 NOT NULL,
+    steps integer DEFAULT 0 NOT NULL,
+    paid_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT payments_check CHECK (((refunded_micro + disputed_micro) <= credits_micro)),
+    CONSTRAINT payments_credits_micro_check CHECK ((credits_micro >= 0)),
+    CONSTRAINT payments_disputed_micro_check CHECK ((disputed_micro >= 0)),
+    CONSTRAINT payments_disputed_minor_check CHECK ((disputed_minor >= 0)),
+    CONSTRAINT payments_paid_minor_check CHECK ((paid_minor >= 0)),
+    CONSTRAINT payments_refunded_micro_check CHECK ((refunded_micro >= 0)),
+    CONSTRAINT payments_refunded_minor_check CHECK ((refunded_minor >= 0)),
+    CONSTRAINT payments_source_check CHECK ((source = ANY (ARRAY['checkout'::text, 'invoice'::text, 'top_up'::text, 'payment_form'::text, 'import'::text])))
+);
+
+COMMENT ON TABLE tallybook.payments IS 'Each payment that brought credits, once, and how much of it went back.';
+
+COMMENT ON COLUMN tallybook.payments.reference IS 'What it is at Stripe and what its credits were granted for: a checkout session, an invoice or a payment intent.';
+
+COMMENT ON COLUMN tallybook.payments.refunded_minor IS 'What refunds have given back so far, of the money.';
+
+COMMENT ON COLUMN tallybook.payments.disputed_minor IS 'What open and lost disputes keep back, of the money.';
+
+COMMENT ON COLUMN tallybook.payments.refunded_micro IS 'What was taken back of the credits for it, so far.';
+
+COMMENT ON COLUMN tallybook.payments.steps IS 'How often credits moved for money that came or went back: a part of their keys.';
+
+ALTER TABLE tallybook.payments ALTER COLUMN payment_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.payments_payment_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE tallybook.remembered_requests (
     scope text NOT NULL,
     key text NOT NULL,
@@ -3326,6 +3387,18 @@ ALTER TABLE ONLY tallybook.organisation_members
 ALTER TABLE ONLY tallybook.organisations
     ADD CONSTRAINT organisations_pkey PRIMARY KEY (organisation_id);
 
+ALTER TABLE ONLY tallybook.payment_lots
+    ADD CONSTRAINT payment_lots_pkey PRIMARY KEY (payment_id, lot_version);
+
+ALTER TABLE ONLY tallybook.payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (payment_id);
+
+ALTER TABLE ONLY tallybook.payments
+    ADD CONSTRAINT payments_reference_key UNIQUE (reference);
+
+ALTER TABLE ONLY tallybook.payments
+    ADD CONSTRAINT payments_stripe_payment_intent_id_key UNIQUE (stripe_payment_intent_id);
+
 ALTER TABLE ONLY tallybook.refusals
     ADD CONSTRAINT refusals_pkey PRIMARY KEY (wallet_id, app_id, key);
 
@@ -3400,6 +3473,14 @@ CREATE INDEX lots_by_expiry ON tallybook.lots USING btree (expires_at) WHERE ((a
 CREATE INDEX lots_in_burn_order ON tallybook.lots USING btree (wallet_id, priority, expires_at, version) WHERE (available_micro > 0);
 
 CREATE INDEX organisation_members_by_user ON tallybook.organisation_members USING btree (user_id);
+
+CREATE INDEX payment_lots_by_lot ON tallybook.payment_lots USING btree (wallet_id, lot_version);
+
+CREATE INDEX payments_by_paid ON tallybook.payments USING btree (paid_at, payment_id);
+
+CREATE INDEX payments_by_user ON tallybook.payments USING btree (user_id, payment_id);
+
+CREATE INDEX payments_by_wallet ON tallybook.payments USING btree (wallet_id, payment_id);
 
 CREATE INDEX sessions_by_user ON tallybook.sessions USING btree (user_id);
 
@@ -3487,6 +3568,15 @@ ALTER TABLE ONLY tallybook.organisation_members
 
 ALTER TABLE ONLY tallybook.organisation_members
     ADD CONSTRAINT organisation_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
+
+ALTER TABLE ONLY tallybook.payment_lots
+    ADD CONSTRAINT payment_lots_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES tallybook.payments(payment_id);
+
+ALTER TABLE ONLY tallybook.payments
+    ADD CONSTRAINT payments_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
+
+ALTER TABLE ONLY tallybook.payments
+    ADD CONSTRAINT payments_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
 
 ALTER TABLE ONLY tallybook.sessions
     ADD CONSTRAINT sessions_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
@@ -3720,6 +3810,10 @@ GRANT SELECT ON TABLE tallybook.lots_now TO tallybook_runtime;
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisation_members TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisations TO tallybook_runtime;
+
+GRANT SELECT,INSERT ON TABLE tallybook.payment_lots TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.payments TO tallybook_runtime;
 
 GRANT SELECT,INSERT ON TABLE tallybook.remembered_requests TO tallybook_runtime;
 

@@ -6,18 +6,13 @@ effect, the audit line and the event's done-mark commit together, if the lease s
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import structlog
 
 from tallybook.domain.errors import (
     BillingError,
     CheckoutNotFoundError,
-    FulfilmentBusyError,
     PermissionDeniedError,
     StripeRefusedError,
     WalletBusyError,
@@ -29,19 +24,16 @@ from tallybook.domain.ledger.requests import Note
 from tallybook.domain.money import Money
 from tallybook.domain.payments.checkouts import Checkout, Judgement, Status, judge
 from tallybook.domain.payments.inbox import EventStatus, Lease
+from tallybook.domain.payments.payments import Paid, Source
 from tallybook.domain.payments.reports import SessionReport, SessionView
-from tallybook.postgres import audit, checkouts, customers, inbox, ledger
+from tallybook.postgres import audit, checkouts, inbox, ledger, payments
+from tallybook.postgres.fences import Fence, fenced, hold_fence
 from tallybook.postgres.pool import Transaction
 from tallybook.stripe.gateway import configured
 from tallybook.usecases.context import Context
 
 _log = structlog.get_logger("tallybook.fulfilment")
 _ACTOR = ("system", "fulfilment")
-# How long a killed handler keeps others waiting. A living one may take longer: it only loses the lease if somebody
-# else took it meanwhile, and then has no effect.
-_FENCE_LIFETIME = timedelta(seconds=30)
-_FENCE_PATIENCE_SECONDS = 10.0
-_FENCE_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +60,7 @@ async def settle_checkout(ctx: Context, stripe_session_id: str, *, lease: Lease 
     if known is None:
         return await _without_effect(ctx, lease, "foreign")
     assert known.stripe_customer_id is not None, known.checkout_id
-    async with _fenced(ctx, known.stripe_customer_id) as fence:
+    async with fenced(ctx.db, ctx.clock, known.stripe_customer_id) as fence:
         report = await configured(ctx.stripe).session(stripe_session_id)
         if report is None:
             # Sessions are never deleted: the key must be another account's. Tried again until someone looks.
@@ -86,11 +78,11 @@ async def settle_checkout(ctx: Context, stripe_session_id: str, *, lease: Lease 
 
 
 async def _in_lane(
-    ctx: Context, fence: customers.Fence, report: SessionReport, lease: Lease | None, *, patient: bool
+    ctx: Context, fence: Fence, report: SessionReport, lease: Lease | None, *, patient: bool
 ) -> Settlement:
     """The effect and the event's done-mark in one transaction, if the lease on the customer still stands."""
     async with ctx.db.transaction(patient=patient) as tx:
-        await customers.hold_fence(tx, fence)
+        await hold_fence(tx, fence)
         settled = await _apply(ctx, tx, report, audits_faults=lease is not None, wait=patient)
         if lease is not None:
             await inbox.settle(tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=settled.outcome)
@@ -181,6 +173,22 @@ async def _grant(
     if isinstance(answer, BillingError):
         # Rolled back with everything else, so that a later try can succeed; nobody's money is lost on the way.
         raise answer
+    await payments.record(
+        tx,
+        ctx.clock(),
+        Paid(
+            wallet_id=checkout.wallet_id,
+            user_id=checkout.user_id,
+            source=Source.CHECKOUT,
+            reference=report.id,
+            stripe_customer_id=checkout.stripe_customer_id,
+            stripe_payment_intent_id=report.payment_intent_id,
+            lookup_key=checkout.lookup_key,
+            description=f"{checkout.product_name} x {checkout.quantity}",
+            price=Money(report.amount_total, checkout.price.currency),
+            lots=((answer.transfer, checkout.credits),),
+        ),
+    )
     return answer.transfer
 
 
@@ -203,37 +211,3 @@ async def _audit(
         before={"status": str(before.status)},
         after=after,
     )
-
-
-@asynccontextmanager
-async def _fenced(ctx: Context, stripe_customer_id: str) -> AsyncIterator[customers.Fence]:
-    """Hold the lease on a customer; waits a few seconds for it."""
-    fence = await _take_fence(ctx, stripe_customer_id)
-    try:
-        yield fence
-    finally:
-        try:
-            async with ctx.db.transaction() as tx:
-                await customers.give_fence_back(tx, ctx.clock(), fence)
-        except BillingError as refusal:
-            # It runs out by itself; what was committed stays committed.
-            _log.warning("fence_not_given_back", code=refusal.code)
-
-
-async def _take_fence(ctx: Context, stripe_customer_id: str) -> customers.Fence:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _FENCE_PATIENCE_SECONDS
-    while True:
-        async with ctx.db.transaction() as tx:
-            now = ctx.clock()
-            fence = await customers.take_fence(
-                tx,
-                now,
-                stripe_customer_id=stripe_customer_id,
-                leased_until=now + _FENCE_LIFETIME,
-            )
-        if fence is not None:
-            return fence
-        if loop.time() >= until:
-            raise FulfilmentBusyError
-        await asyncio.sleep(_FENCE_POLL_SECONDS)

@@ -1,0 +1,63 @@
+"""A payment that brought credits: what was paid, for how many, and what of it went back. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tallybook.domain.ids import LedgerId
+from tallybook.domain.money import Credits, Money
+
+
+class Source(StrEnum):
+    """What was paid; it says what kind of Stripe object a payment's ``reference`` is."""
+
+    CHECKOUT = "checkout"
+    INVOICE = "invoice"
+    TOP_UP = "top_up"
+    PAYMENT_FORM = "payment_form"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """A payment as it is written down with its grant, once for each ``reference``; ``lots`` are what it brought."""
+
+    wallet_id: int
+    user_id: int | None
+    source: Source
+    reference: str
+    stripe_customer_id: str | None
+    stripe_payment_intent_id: str | None
+    lookup_key: str | None
+    description: str
+    price: Money
+    lots: tuple[tuple[LedgerId, Credits], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment as it is in our books; money in minor units of ``paid.currency``.
+
+    ``refunded_minor`` is what refunds gave back, ``disputed_minor`` what open and lost disputes keep; ``refunded`` and
+    ``disputed`` are the credits that were taken back for each, and ``steps`` counts how often credits moved for that.
+    """
+
+    payment_id: int
+    wallet_id: int
+    user_id: int | None
+    source: Source
+    reference: str
+    stripe_customer_id: str | None
+    stripe_payment_intent_id: str | None
+    lookup_key: str | None
+    description: str
+    paid: Money
+    credits: Credits
+    refunded_minor: int
+    disputed_minor: int
+    refunded: Credits
+    disputed: Credits
+    steps: int
+    paid_at: datetime
