@@ -408,7 +408,10 @@ CREATE FUNCTION tallybook.answers_v2(p_decisions tallybook.posting_decision[]) R
             AND t.version BETWEEN d.version AND d.version - 1 + CASE f.form WHEN 1 THEN 4 ELSE coalesce(f.legs, 1) END
             AND (t.version = d.version OR t.part_of = d.version)
     ) AS legs ON f.version IS NOT NULL
-    LEFT JOIN transfers AS tail ON tail.wallet_id = d.wallet_id AND tail.version = legs.last_version
+    -- A query of its own: else the planner of an empty ledger may look for the version among all of a wallet's transfers.
+    LEFT JOIN LATERAL (
+        SELECT t.* FROM transfers AS t WHERE t.wallet_id = d.wallet_id AND t.version = legs.last_version LIMIT 1
+    ) AS tail ON true
 $$;
 
 CREATE FUNCTION tallybook.begin_alerts_v1(p_wallets bigint[]) RETURNS void
@@ -1567,6 +1570,9 @@ CREATE FUNCTION tallybook.post_v2(p_now timestamp with time zone, p_wait boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 DECLARE
     v_locked    bigint[];
@@ -1683,6 +1689,9 @@ COMMENT ON FUNCTION tallybook.refuse_change() IS 'The second guard after the mis
 CREATE FUNCTION tallybook.settle_due_v2(p_now timestamp with time zone, p_limit integer) RETURNS TABLE(wallets integer, settled integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     AS $$
 DECLARE
     w     wallets;
@@ -1851,10 +1860,6 @@ $$;
 CREATE FUNCTION tallybook.swift_v2(p_now timestamp with time zone, p_busy bigint[], p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]) RETURNS SETOF tallybook.posting_outcome
     LANGUAGE plpgsql
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
     AS $$
 BEGIN
     RETURN QUERY WITH asked AS MATERIALIZED (

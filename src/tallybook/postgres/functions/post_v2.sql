@@ -45,7 +45,10 @@ SET search_path = tallybook, pg_catalog, pg_temp AS $$
             AND t.version BETWEEN d.version AND d.version - 1 + CASE f.form WHEN 1 THEN 4 ELSE coalesce(f.legs, 1) END
             AND (t.version = d.version OR t.part_of = d.version)
     ) AS legs ON f.version IS NOT NULL
-    LEFT JOIN transfers AS tail ON tail.wallet_id = d.wallet_id AND tail.version = legs.last_version
+    -- A query of its own: else the planner of an empty ledger may look for the version among all of a wallet's transfers.
+    LEFT JOIN LATERAL (
+        SELECT t.* FROM transfers AS t WHERE t.wallet_id = d.wallet_id AND t.version = legs.last_version LIMIT 1
+    ) AS tail ON true
 $$;
 
 -- The swift road, of locked wallets (all but p_busy): look up what is known of each request, book at once what is plain, and
@@ -54,11 +57,7 @@ CREATE FUNCTION tallybook.swift_v2(
     p_now timestamptz, p_busy bigint[],
     p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[], p_holds bigint[], p_rests jsonb[]
 ) RETURNS SETOF tallybook.posting_outcome LANGUAGE plpgsql
-SET search_path = tallybook, pg_catalog, pg_temp
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
+SET search_path = tallybook, pg_catalog, pg_temp AS $$
 BEGIN
     RETURN QUERY WITH asked AS MATERIALIZED (
         SELECT q.*, terms_v2(q.op, q.amount_micro, q.hold_version, q.rest) AS terms,
@@ -236,12 +235,17 @@ BEGIN
     FROM ready AS k WHERE NOT k.is_swift;
 END $$;
 
+-- What is read of a large table is found by an index, one row at a time, on both roads. The planner is told so: in a database
+-- that is new it knows nothing of the tables' sizes yet, and what it plans then is kept for as long as the connection lives.
 CREATE FUNCTION tallybook.post_v2(
     p_now timestamptz, p_wait boolean, p_ops text[], p_ids bigint[], p_apps integer[], p_amounts bigint[], p_keys text[],
     p_holds bigint[], p_rests jsonb[]
 ) RETURNS SETOF tallybook.posting_answer LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = tallybook, pg_catalog, pg_temp
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
 DECLARE
     v_locked    bigint[];
     v_swift     posting_answer[];
@@ -333,7 +337,10 @@ COMMENT ON FUNCTION tallybook.post_v1(timestamptz, boolean, jsonb) IS
 -- Settle up to p_limit wallets of which something is due, skipping those that somebody else holds; gives how many things.
 CREATE FUNCTION tallybook.settle_due_v2(p_now timestamptz, p_limit integer)
 RETURNS TABLE (wallets integer, settled integer) LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = tallybook, pg_catalog, pg_temp AS $$
+SET search_path = tallybook, pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
 DECLARE
     w     wallets;
     v_one record;
