@@ -2,8 +2,8 @@
 
 By default one embedded PostgreSQL 18 for a test session (all xdist workers together), in a folder
 below the system's temporary one, without durability. ``TALLYBOOK_TEST_POSTGRES=16`` takes the
-other version; ``TALLYBOOK_TEST_DATABASE_URL`` takes a server of yours (a superuser's URL) and
-starts none.
+other version; ``TALLYBOOK_TEST_CONNECTIONS`` lets it take more connections than usual;
+``TALLYBOOK_TEST_DATABASE_URL`` takes a server of yours (a superuser's URL) and starts none.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psycopg
 
 from tallybook.postgres.embedded import EmbeddedPostgres
 
@@ -51,6 +53,19 @@ def _sweep(place: Path, keep: Path) -> None:
         shutil.rmtree(home)
 
 
+def _start(server: EmbeddedPostgres) -> None:
+    """Start it, with room for as many connections as were asked for."""
+    server.start()
+    wanted = int(os.environ.get("TALLYBOOK_TEST_CONNECTIONS", "0"))
+    with psycopg.connect(server.superuser_url(), autocommit=True) as connection:
+        [has] = connection.execute("SELECT current_setting('max_connections')::integer").fetchone() or [0]
+        if wanted <= has:
+            return
+        connection.execute(f"ALTER SYSTEM SET max_connections = {wanted}")
+    server.stop()
+    server.start()
+
+
 @contextmanager
 def running_server() -> Iterator[str]:
     """Yield the superuser's URL of a server; it stops when its last user leaves."""
@@ -64,7 +79,7 @@ def running_server() -> Iterator[str]:
     server = EmbeddedPostgres(home, version=version, durable=False)
     with _alone(place):
         _sweep(place, keep=home)
-        server.start()
+        _start(server)
     try:
         yield server.superuser_url()
     finally:

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 @dataclass(slots=True)
 class CuttingProxy:
-    """The running proxy: connect to ``url``; so many of the answers to come are lost."""
+    """The running proxy: connect to ``url``; so many of the answers to come are lost, and so many were."""
 
     url: str
     marker: bytes
     server: tuple[str, int]
     cuts_left: int = 0
+    cut: int = 0
 
     def relay(self, client: socket.socket) -> None:
         """Copy both ways; after a marked request is answered, close instead of passing the answer on."""
@@ -26,7 +27,7 @@ class CuttingProxy:
             back = threading.Thread(target=self._answers, args=(server, client, marked), daemon=True)
             back.start()
             while data := _received(client):
-                if self.cuts_left and self.marker in data:
+                if self.cuts_left > 0 and self.marker in data:
                     marked.set()
                 if not _passed_on(server, data):
                     break
@@ -37,6 +38,7 @@ class CuttingProxy:
         while data := _received(server):
             if marked.is_set():
                 self.cuts_left -= 1
+                self.cut += 1
                 shut(client)
                 return
             # Whoever asked may have been killed meanwhile: then nobody is left to answer.
