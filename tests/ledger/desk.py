@@ -22,6 +22,12 @@ SELECT * FROM tallybook.post_v2(
     %(keys)s::text[], %(holds)s::bigint[], %(rests)s::jsonb[]
 ) ORDER BY ord
 """
+POST_ALL = """
+SELECT * FROM tallybook.post_all_v2(
+    %(now)s, %(ops)s::text[], %(wallets)s::bigint[], %(apps)s::integer[], %(amounts)s::bigint[],
+    %(keys)s::text[], %(holds)s::bigint[], %(rests)s::jsonb[]
+) ORDER BY ord
+"""
 STATE = """
 SELECT
     (SELECT jsonb_build_array(w.available_micro, w.held_micro, w.debt_micro, w.version,
@@ -90,11 +96,20 @@ class Desk:
         return int(row["wallet"])
 
     def a_budget(
-        self, wallet: int, at: int, *, parent: int | None, app: int | None, limit: int | None, period: str
+        self,
+        wallet: int,
+        at: int,
+        *,
+        parent: int | None,
+        app: int | None,
+        limit: int | None,
+        period: str,
+        keeper: int = 0,
     ) -> int:
+        """A new budget; or for an app that is capped already, its cap with this limit."""
         row = self.one(
             "SELECT tallybook.open_budget_v1(%(at)s, %(wallet)s, %(parent)s, %(app)s, 'a budget', 'team', %(limit)s,"
-            " %(period)s) AS budget",
+            " %(period)s, %(keeper)s) AS budget",
             {
                 "at": moment(at),
                 "wallet": wallet,
@@ -102,12 +117,13 @@ class Desk:
                 "app": app,
                 "limit": limit,
                 "period": period,
+                "keeper": keeper,
             },
         )
         return int(row["budget"])
 
-    def post(self, at: int, requests: Sequence[Posting]) -> list[Row]:
-        """One call of the ledger's function."""
+    def post(self, at: int, requests: Sequence[Posting], *, whole: bool = False) -> list[Row]:
+        """One call of the ledger's function; ``whole`` posts all of them or none."""
         values = {
             "now": moment(at),
             "ops": [r.op for r in requests],
@@ -118,7 +134,7 @@ class Desk:
             "holds": [r.hold_version for r in requests],
             "rests": [None if (rest := _rest(r)) is None else Jsonb(rest) for r in requests],
         }
-        return list(self.connection.execute(POST, values))
+        return list(self.connection.execute(POST_ALL if whole else POST, values))
 
     def state(self, wallet: int, since: int = 0) -> Row:
         """All that the ledger says of a wallet, and its transfers after one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
 from ledger.model_parts import Budget, Hold, Lot, Outcome, RefusedError, Transfer
 from ledger.model_steps import Steps
@@ -53,6 +54,10 @@ class Model(Steps):
             return "hold_settled"
         hold.expires_at = max(hold.expires_at, now + lifetime)
         return "ok"
+
+    def cap(self, app: int) -> Budget | None:
+        """The cap of an app, if it has one."""
+        return next((b for b in self.budgets.values() if b.app == app), None)
 
     def open_budget(self, now: int, budget: Budget) -> None:
         budget.start = budget.began(now)
@@ -220,3 +225,23 @@ class Model(Steps):
                     self._expire(old, pins[old.version], hold.app)
         if final or hold.captured + hold.released == hold.placed:
             hold.settled_by = settled_by
+
+
+def post_whole(
+    models: Mapping[int, Model], now: int, requests: Sequence[Posting]
+) -> tuple[list[Outcome], tuple[int, str] | None]:
+    """Answer a batch over several wallets that is booked whole or not at all; and say what refused it, and why."""
+    tried = deepcopy(models)
+    outcomes = [tried[r.wallet_id].post(now, [r])[0] for r in requests]
+    blamed = next(((i, outcome.code) for i, outcome in enumerate(outcomes) if outcome.code != "ok"), None)
+    if blamed is None:
+        for wallet, model in models.items():
+            vars(model).update(vars(tried[wallet]))
+        return outcomes, None
+    refused = Outcome("batch_refused")
+    # A key that was used for other terms is no decision; else all keys that are not answered yet are refused for ever.
+    if blamed[1] != "idempotency_key_reused":
+        for r in requests:
+            if r.key is not None:
+                models[r.wallet_id].answers.setdefault((r.app_id, r.key), (r, refused))
+    return [refused for _ in requests], blamed

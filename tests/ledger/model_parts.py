@@ -91,6 +91,7 @@ class Budget:
     start: int
     spent: int = 0
     reserved: int = 0
+    keeper: int = 0
 
     def began(self, at: int) -> int:
         """When the period began that a time falls into."""

@@ -85,8 +85,12 @@ class Steps:
     def _path(self, r: Posting) -> tuple[int, ...]:
         path: list[int] = []
         at = r.budget_id
-        # A cap applies to its own app unasked, and is not to be named.
-        if at is not None and (at not in self.budgets or self.budgets[at].app not in {None, r.app_id}):
+        # A cap applies to its own app unasked, and what an app keeps is for that app: no other names them.
+        if at is not None and (
+            at not in self.budgets
+            or self.budgets[at].app not in {None, r.app_id}
+            or self.budgets[at].keeper not in {0, r.app_id}
+        ):
             raise RefusedError("budget_not_found")
         if at is not None and self.budgets[at].app is not None:
             # The app's own cap applies unasked; to name it says nothing more.
