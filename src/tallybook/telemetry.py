@@ -20,6 +20,7 @@ _SECRETS = {
     "_test_": r"(?:sk|rk|tb)_test_\w+",
     "whsec_": r"whsec_\w+",
     "tbp_": r"tbp_[\w-]+",
+    "tbh_": r"tbh_\w+",
     "eyJ": r"eyJ[\w-]+\.[\w-]+\.[\w-]+",
     "://": r"(?<=://)[^/@\s:]+:[^/@\s]+(?=@)",
 }

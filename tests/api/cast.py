@@ -199,6 +199,10 @@ def _introduce(cast: Cast) -> None:
         "ada": _belongings(cast, "ada", running.user_id),
         "bob": _belongings(cast, "bob", other),
     }
+    handed = cast.ask("ada", "POST", f"/v1/holds/{cast.people['ada'].hold}/tokens", {})
+    assert handed.status_code == 201, handed.text
+    cast.secrets["hold token"] = handed.json()["token"]
+    cast.callers["carrier"] = {"Authorization": f"Bearer {handed.json()['token']}"}
     made = cast.ask("admin", "POST", f"/v1/apps/{cast.apps['bare app']}/api-keys", {"label": "spare"})
     cast.secrets["spare API key"] = made.json()["api_key"]
     cast.spare_key_id = made.json()["id"]

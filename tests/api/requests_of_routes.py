@@ -42,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/transfers/batch": {"mode": "all", "items": [{"wallet": "{wallet}", "amount_micro": 1}]},
     "POST /v1/transfers/{transfer}/give-back": {"amount_micro": 1},
     "POST /v1/holds/{hold}/extend": {"lifetime_seconds": 60},
+    "POST /v1/holds/{hold}/tokens": {"lifetime_seconds": 60},
     "POST /v1/holds": {"user_id": "{user_id}", "amount_micro": 1},
     # In part and not final, so that one hold serves everyone.
     "POST /v1/holds/{hold}/capture": {"amount_micro": 1, "final": False},

@@ -26,7 +26,7 @@ from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.identity.people import Role
 from tallybook.domain.money import Credits
 from tallybook.settings import Settings
-from tallybook.usecases import apps, sessions, users, wallets
+from tallybook.usecases import apps, holds, sessions, users, wallets
 from tallybook.usecases.context import Context
 
 OPERATOR = Caller(is_admin=True)
@@ -125,6 +125,13 @@ async def furnished(service: Service, clock: FrozenClock) -> Service:
         await wallets.place_hold(ctx, by_app, user_id=ada.user_id, credits=Credits.whole(5), key=name)
         for name in ("one", "two")
     ]
+    handed_on = await wallets.place_hold(
+        ctx, by_app, user_id=ada.user_id, credits=Credits.whole(5), key="three"
+    )
+    assert handed_on.hold is not None
+    token = await holds.hand_on(ctx, by_app, handed_on.hold, key="agent")
+    carrier = await sessions.authenticate(ctx, bearer=token.text, api_key=None)
+    part = await wallets.place_hold(ctx, carrier, credits=Credits.whole(1), key="part")
     signed = await sessions.sign_in(
         ctx, email="ada@example.com", password=PASSWORD, app_public_id=own.app.public_id
     )
@@ -135,6 +142,8 @@ async def furnished(service: Service, clock: FrozenClock) -> Service:
         "wallet": f"wal_{granted.transfer.wallet_id}",
         "hold": held[0].transfer.wire("hld"),
         "other": held[1].transfer.wire("hld"),
+        "handed on": handed_on.transfer.wire("hld"),
+        "part": part.transfer.wire("hld"),
         "token": signed.tokens.session_token,
         "app_id": own.app.public_id,
         "other_app": reader.app.public_id,
@@ -148,6 +157,8 @@ async def furnished(service: Service, clock: FrozenClock) -> Service:
         "gibberish": "gibberish",
         "session": signed.tokens.session_token,
         "admin": admin.tokens.session_token,
+        "carrier": token.text,
+        "no carrier": token.text[:-1],
     }
     service.callers = {name: [("authorization", f"Bearer {text}")] for name, text in bearer.items()} | {
         "nobody": [],

@@ -13,7 +13,7 @@ from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import Answer, Note
 from tallybook.domain.money import Credits, Money
 from tallybook.postgres import ledger
-from tallybook.usecases import apps, users, wallets
+from tallybook.usecases import apps, transfers, users, wallets
 from tallybook.usecases.context import Context
 
 OPERATOR = Caller(is_admin=True)
@@ -122,7 +122,7 @@ async def test_what_an_app_wrote_is_not_shown_to_another(ctx: Context) -> None:
     spent = await wallets.spend(ctx, server_of(one), user_id=user, credits=ONE, key="job-1", note=note)
 
     seen = {
-        name: await wallets.transfer(ctx, caller, spent.transfer)
+        name: await transfers.transfer(ctx, caller, spent.transfer)
         for name, caller in {
             "itself": server_of(one),
             "another app": server_of(two),
@@ -235,7 +235,7 @@ async def test_what_could_not_be_read_back_is_not_written_over_sql(
 
     assert refused.value.sqlstate == "TB422"
     found = await wallets.wallet_of_user(ctx, OPERATOR, user)
-    assert await wallets.history(ctx, OPERATOR, found.wallet_id, before=2**62, limit=9)
+    assert await transfers.history(ctx, OPERATOR, found.wallet_id, before=2**62, limit=9)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ledger.requests import Answer, HoldPolicy, Note
 from tallybook.domain.money import Credits
 from tallybook.postgres import ledger
-from tallybook.usecases import wallets
+from tallybook.usecases import transfers, wallets
 
 APP = Caller(app_id=1, by_key=True)
 Verb = Callable[..., Awaitable[Answer]]
@@ -59,7 +59,7 @@ async def test_the_same_job_goes_on_after_payment_and_is_found_under_its_own_key
     answer = await asked(till, verb, resume=token)
 
     again = await asked(till, verb, resume=token)
-    line = await wallets.transfer(till.ctx, APP, answer.transfer)
+    line = await transfers.transfer(till.ctx, APP, answer.transfer)
     assert (answer.replayed, again.replayed) == (False, True)
     assert again.transfer == answer.transfer
     assert line.key == "job"

@@ -28,7 +28,9 @@ from tallybook.usecases import sessions
 from tallybook.usecases.context import Context
 
 _BEARER = HTTPBearer(
-    auto_error=False, description="A session token, or an API key of an app.", scheme_name="bearer"
+    auto_error=False,
+    description="A session token, an API key of an app, or a hold token.",
+    scheme_name="bearer",
 )
 _API_KEY = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="An app's API key.", scheme_name="api_key"

@@ -11,7 +11,7 @@ from tallybook.cli.output import AsJson, show_facts, show_rows
 from tallybook.cli.roof import OPERATOR, run
 from tallybook.domain.ledger.requests import Answer, Note, Transfer
 from tallybook.domain.money import Credits
-from tallybook.usecases import wallets
+from tallybook.usecases import transfers, wallets
 from tallybook.usecases.context import Context
 
 app = typer.Typer(help="Credits of a user: balance, history, add, spend.", no_args_is_help=True)
@@ -52,7 +52,7 @@ def show_history(
 
     async def work(ctx: Context) -> list[Transfer]:
         found = await wallets.wallet_of_user(ctx, OPERATOR, user)
-        return await wallets.history(ctx, OPERATOR, found.wallet_id, before=found.version + 1, limit=limit)
+        return await transfers.history(ctx, OPERATOR, found.wallet_id, before=found.version + 1, limit=limit)
 
     rows = [
         {

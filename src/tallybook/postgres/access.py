@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tallybook.domain.errors import HoldNotFoundError, UserNotFoundError, WalletNotFoundError
-from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.identity.callers import Caller, HoldToken, Permission
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger.requests import Hold, Wallet
-from tallybook.domain.ledger.sight import may_see, may_settle
+from tallybook.domain.ledger.sight import may_see, may_settle, token_reaches
 from tallybook.postgres import ledger
 from tallybook.postgres.pool import Transaction
 from tallybook.postgres.statements import Statements
@@ -49,16 +49,27 @@ async def visible_wallet(tx: Transaction, caller: Caller, wallet_id: int, permis
 
 
 async def own_hold(tx: Transaction, caller: Caller, hold_id: LedgerId, permission: Permission) -> Hold:
-    """The hold, if the caller may settle it.
+    """The hold, if the caller may settle it; or if they carry a token that reaches it with this permission.
 
     Raises:
-        HoldNotFoundError: none, or another app's or user's.
+        HoldNotFoundError: none, or another app's, user's or token's.
     """
+    if caller.hold_token is not None:
+        return await _hold_under(tx, caller.hold_token, hold_id, permission)
     try:
         await visible_wallet(tx, caller, hold_id.wallet_id, permission)
     except WalletNotFoundError:
         raise HoldNotFoundError from None
     found = await ledger.hold(tx, hold_id)
     if not may_settle(caller, found):
+        raise HoldNotFoundError
+    return found
+
+
+async def _hold_under(tx: Transaction, token: HoldToken, hold_id: LedgerId, permission: Permission) -> Hold:
+    found = await ledger.hold(tx, hold_id)
+    placing = await ledger.transfer(tx, hold_id)
+    placed_under = None if placing is None else placing.key
+    if not token_reaches(token, found, placed_under, permission):
         raise HoldNotFoundError
     return found

@@ -9,6 +9,7 @@ from uuid import UUID
 from tallybook.domain.identity.apps import KeyHolder
 from tallybook.domain.identity.sessions import Session
 from tallybook.domain.ids import LedgerId
+from tallybook.domain.ledger.carried import CarriedHold
 from tallybook.domain.ledger.requests import Hold, Wallet
 from tallybook.postgres import identity, ledger, registry
 from tallybook.postgres.gathering import Gathering, K, V
@@ -36,6 +37,7 @@ class Fresh:
         self.user_wallet: Gathering[int, UserWallet] = _on(db, _user_wallets)
         self.wallet: Gathering[int, Wallet] = _on(db, _wallets)
         self.hold: Gathering[LedgerId, Hold] = _on(db, _holds)
+        self.carried_hold: Gathering[LedgerId, CarriedHold] = _on(db, _carried_holds)
         self.membership: Gathering[tuple[int, int], bool] = _on(db, _memberships)
 
 
@@ -82,6 +84,21 @@ async def _holds(tx: Transaction, hold_ids: Sequence[LedgerId]) -> Mapping[Ledge
     )
     found = [ledger.hold_of(row) for row in rows]
     return {hold.id: hold for hold in found}
+
+
+async def _carried_holds(tx: Transaction, hold_ids: Sequence[LedgerId]) -> Mapping[LedgerId, CarriedHold]:
+    rows = await tx.many(
+        _SQL.carried_holds,
+        wallet_ids=[hold_id.wallet_id for hold_id in hold_ids],
+        versions=[hold_id.version for hold_id in hold_ids],
+    )
+    found = [
+        CarriedHold(
+            hold=ledger.hold_of(row), app_public_id=row["app_public_id"], app_is_open=row["app_is_open"]
+        )
+        for row in rows
+    ]
+    return {carried.hold.id: carried for carried in found}
 
 
 async def _memberships(tx: Transaction, asked: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], bool]:

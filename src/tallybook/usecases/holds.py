@@ -1,13 +1,15 @@
-"""Holds beside the wallet's own verbs: keep one alive, list them, and settle what is due."""
+"""Holds beside the wallet's own verbs: keep one alive, hand one on, list them, and settle what is due."""
 
 from __future__ import annotations
 
-from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.identity.callers import Caller, HoldToken, Permission
 from tallybook.domain.ids import LedgerId
+from tallybook.domain.ledger.carried import IssuedToken, token_until
 from tallybook.domain.ledger.requests import Hold
 from tallybook.domain.ledger.sight import settled_by
 from tallybook.postgres import ledger
 from tallybook.postgres.access import own_hold, place_of_user, visible_wallet
+from tallybook.security import hold_tokens
 from tallybook.usecases.context import Context
 
 WALLETS_AT_ONCE = 100
@@ -27,6 +29,26 @@ async def extend(ctx: Context, caller: Caller, hold_id: LedgerId, *, lifetime_se
     async with ctx.db.turn(hold_id.wallet_id), ctx.db.transaction(patient=True) as tx:
         await ledger.extend_hold(tx, ctx.clock(), hold_id, lifetime_seconds=lifetime_seconds)
         return await ledger.hold(tx, hold_id)
+
+
+async def hand_on(
+    ctx: Context, caller: Caller, hold_id: LedgerId, *, key: str, lifetime_seconds: int | None = None
+) -> IssuedToken:
+    """A token with which whoever carries it holds out of this hold, for so long or as long as the hold is to live.
+
+    The same caller with the same key gets a token of the same name, which reaches what was held by the first one.
+
+    Raises:
+        HoldNotFoundError: none, or another app's or user's. HoldSettledError: it is settled, or due to be.
+        PermissionDeniedError: the caller's app may not consume credits, or the caller has but a token itself.
+    """
+    caller.require(Permission.CONSUME_CREDITS)
+    async with ctx.db.snapshot() as tx:
+        found = await own_hold(tx, caller, hold_id, Permission.CONSUME_CREDITS)
+    until = token_until(found, ctx.clock(), lifetime_seconds)
+    name = hold_tokens.name_of(ctx.sealer, caller, hold_id, key)
+    token = HoldToken(hold_id=hold_id, name=name, expires_at=until.replace(microsecond=0))
+    return IssuedToken(text=hold_tokens.make(ctx.sealer, token), token=token)
 
 
 async def holds(

@@ -30,9 +30,10 @@ from tallybook.domain.identity.sessions import (
     Validated,
     judge_late_refresh,
 )
+from tallybook.domain.ledger.carried import carrier
 from tallybook.postgres import identity, registry, remembered
 from tallybook.postgres.pool import Transaction
-from tallybook.security import api_keys, passwords, refresh_tokens
+from tallybook.security import api_keys, hold_tokens, passwords, refresh_tokens
 from tallybook.security.tokens import Claims
 from tallybook.usecases.context import Context
 
@@ -151,13 +152,17 @@ async def sign_out(ctx: Context, caller: Caller) -> None:
 
 
 async def authenticate(ctx: Context, *, bearer: str | None, api_key: str | None) -> Caller:
-    """Who is calling: the user of a session token, or the app of an API key (in either place).
+    """Who is calling: the user of a session token, the app of an API key (in either place), or a hold token's carrier.
 
-    With both, the session is the caller and the key must be of the same app.
+    With a token and a key, the token is the caller and the key must be of the same app.
 
     Raises:
         AuthenticationRequiredError: neither came. Else the reason why a token or a key does not count.
     """
+    if bearer is not None and hold_tokens.looks_like_one(bearer):
+        token = hold_tokens.read(ctx.sealer, bearer)
+        carried = await ctx.fresh.carried_hold.get(token.hold_id)
+        return carrier(carried, token, ctx.clock(), beside=await _holder(ctx, api_key))
     if bearer is not None and not api_keys.looks_like_one(bearer):
         holder = await _holder(ctx, api_key)
         await _renew_keys(ctx, bearer)
@@ -182,10 +187,7 @@ async def caller_in_app(
         AppNotFoundError: no such app. TokenForeignAppError: the token is another app's.
         ApiKeyRequiredError, ApiKeyInvalidError: the key beside it. Else why the token does not count.
     """
-    holder = await _holder(ctx, api_key)
-    await _renew_keys(ctx, session_token)
-    session = await _session_in_app(ctx, session_token, app_public_id, holder)
-    return session.caller()
+    return (await _session_in_app(ctx, session_token, app_public_id, api_key)).caller()
 
 
 async def validate(
@@ -196,9 +198,7 @@ async def validate(
     Raises:
         As ``caller_in_app``.
     """
-    holder = await _holder(ctx, api_key)
-    await _renew_keys(ctx, session_token)
-    session = await _session_in_app(ctx, session_token, app_public_id, holder)
+    session = await _session_in_app(ctx, session_token, app_public_id, api_key)
     async with ctx.db.snapshot() as tx:
         return await _who(tx, session.user, session.app)
 
@@ -285,7 +285,9 @@ async def _live(ctx: Context, claims: Claims) -> Session:
     return session
 
 
-async def _session_in_app(ctx: Context, token: str, app_public_id: str, holder: KeyHolder | None) -> Session:
+async def _session_in_app(ctx: Context, token: str, app_public_id: str, api_key: str | None) -> Session:
+    holder = await _holder(ctx, api_key)
+    await _renew_keys(ctx, token)
     claims = ctx.signer.read(token)
     if claims.audience != app_public_id:
         async with ctx.db.snapshot() as tx:

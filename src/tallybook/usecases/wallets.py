@@ -23,12 +23,11 @@ from tallybook.domain.ledger.requests import (
     HoldPolicy,
     Note,
     Posting,
-    Transfer,
     Wallet,
 )
-from tallybook.domain.ledger.sight import may_see, may_settle, shown_to
+from tallybook.domain.ledger.sight import answered_to, may_see, may_settle
 from tallybook.domain.money import Credits
-from tallybook.postgres import audited, ledger
+from tallybook.postgres import access, audited, ledger
 from tallybook.postgres.known import WalletOwner
 from tallybook.security import payment_help, resume_tokens
 from tallybook.usecases.context import Context
@@ -54,14 +53,6 @@ async def wallet(ctx: Context, caller: Caller, wallet_id: int) -> Wallet:
     if found is None:
         raise WalletNotFoundError
     return found
-
-
-async def history(ctx: Context, caller: Caller, wallet_id: int, *, before: int, limit: int) -> list[Transfer]:
-    """Transfers of a wallet, newest first: up to ``limit`` with a version below ``before``."""
-    await _visible(ctx, caller, wallet_id, Permission.READ_CREDITS)
-    async with ctx.db.snapshot() as tx:
-        found = await ledger.transfers_before(tx, wallet_id, before=before, limit=limit)
-    return [shown_to(caller, line) for line in found]
 
 
 async def check(ctx: Context, caller: Caller, user_id: int | None, required: Credits | None) -> Affordability:
@@ -140,11 +131,18 @@ async def place_hold(
     Raises:
         InsufficientCreditsError: not enough; nothing was set aside. BudgetExceededError: a budget forbids it.
     """
-    app_id = caller.app_id
-    if parent is not None:
-        app_id = (await _own_hold(ctx, caller, parent, Permission.CONSUME_CREDITS)).app_id
-        wallet_id = parent.wallet_id
-    target = await _target(ctx, caller, Permission.CONSUME_CREDITS, wallet_id=wallet_id, user_id=user_id)
+    app_id, session_user_id = caller.app_id, caller.user_id
+    if (token := caller.hold_token) is not None:
+        parent = token.parent(parent, elsewhere=(user_id, wallet_id, budget) != (None, None, None))
+        session_user_id, target = (
+            token.session_user_id,
+            _active(ctx, parent.wallet_id, await ctx.known.owner(parent.wallet_id)),
+        )
+    else:
+        if parent is not None:
+            app_id = (await _own_hold(ctx, caller, parent, Permission.CONSUME_CREDITS)).app_id
+            wallet_id = parent.wallet_id
+        target = await _target(ctx, caller, Permission.CONSUME_CREDITS, wallet_id=wallet_id, user_id=user_id)
     posting = recipes.hold(
         target,
         credits,
@@ -153,7 +151,7 @@ async def place_hold(
         lifetime_seconds=lifetime_seconds,
         on_expiry=on_expiry,
         estimate=estimate,
-        session_user_id=caller.user_id,
+        session_user_id=session_user_id,
         parent=parent,
         note=note,
         budget_id=_budget_on(target, budget),
@@ -212,16 +210,6 @@ async def hold(ctx: Context, caller: Caller, hold_id: LedgerId) -> Hold:
     return await _own_hold(ctx, caller, hold_id, Permission.READ_CREDITS)
 
 
-async def transfer(ctx: Context, caller: Caller, transfer_id: LedgerId) -> Transfer:
-    """One transfer of a wallet that the caller may read; ``WalletNotFoundError`` when it is none."""
-    await _visible(ctx, caller, transfer_id.wallet_id, Permission.READ_CREDITS)
-    async with ctx.db.snapshot() as tx:
-        found = await ledger.transfer(tx, transfer_id)
-    if found is None:
-        raise WalletNotFoundError("There is no such transfer, or it is not yours.")
-    return shown_to(caller, found)
-
-
 async def _post(ctx: Context, caller: Caller, asked: Posting, resume: str | None = None) -> Answer:
     """Post together with whoever posts now; what needs a line in the audit log has a transaction of its own."""
     job = resume_tokens.job_of(ctx.sealer, asked, resume)
@@ -236,7 +224,7 @@ async def _post(ctx: Context, caller: Caller, asked: Posting, resume: str | None
         raise payment_help.helped(ctx.sealer, answer, now=now, caller=caller, job=job, desk=desk)
     if isinstance(answer, BillingError):
         raise answer
-    return answer
+    return answered_to(caller, answer)
 
 
 def _is_audited(caller: Caller, posting: Posting) -> bool:
@@ -248,11 +236,7 @@ async def _target(
     ctx: Context, caller: Caller, permission: Permission, *, wallet_id: int | None, user_id: int | None
 ) -> int:
     if wallet_id is not None:
-        owner = await _visible(ctx, caller, wallet_id, permission)
-        if not owner.is_active:
-            raise UserInactiveError(user_id=owner.user_id)
-        ctx.shop.owned(wallet_id, owner.user_id)
-        return wallet_id
+        return _active(ctx, wallet_id, await _visible(ctx, caller, wallet_id, permission))
     user_id = caller.user_for(user_id, permission)
     place = await ctx.known.place(user_id)
     if place is None:
@@ -264,6 +248,15 @@ async def _target(
         async with ctx.db.transaction() as tx:
             wallet_id = await ledger.open_wallet(tx, ctx.clock(), user_id=user_id)
     ctx.shop.owned(wallet_id, user_id)
+    return wallet_id
+
+
+def _active(ctx: Context, wallet_id: int, owner: WalletOwner | None) -> int:
+    """The wallet, if its owner is active."""
+    assert owner is not None, wallet_id
+    if not owner.is_active:
+        raise UserInactiveError(user_id=owner.user_id)
+    ctx.shop.owned(wallet_id, owner.user_id)
     return wallet_id
 
 
@@ -287,6 +280,9 @@ async def _visible(ctx: Context, caller: Caller, wallet_id: int, permission: Per
 
 
 async def _own_hold(ctx: Context, caller: Caller, hold_id: LedgerId, permission: Permission) -> Hold:
+    if caller.hold_token is not None:
+        async with ctx.db.snapshot() as tx:
+            return await access.own_hold(tx, caller, hold_id, permission)
     try:
         await _visible(ctx, caller, hold_id.wallet_id, permission)
     except WalletNotFoundError:

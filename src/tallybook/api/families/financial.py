@@ -25,7 +25,7 @@ from tallybook.api.deps import (
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.domain.ledger.requests import Answer, Note, Transfer, Wallet
 from tallybook.domain.money import Credits
-from tallybook.usecases import wallets
+from tallybook.usecases import transfers, wallets
 
 router = APIRouter(
     prefix="/api/financial/credits",
@@ -103,7 +103,7 @@ async def balance(ctx: Ctx, caller: CallerDep) -> BalanceShape:
 async def credit_info(ctx: Ctx, caller: CallerDep, user_id: UserInPath) -> CreditInfoShape:
     """The balance of a user and the newest changes of it."""
     found = await wallets.wallet_of_user(ctx, caller, user_id)
-    lines = await wallets.history(ctx, caller, found.wallet_id, before=found.version + 1, limit=RECENT)
+    lines = await transfers.history(ctx, caller, found.wallet_id, before=found.version + 1, limit=RECENT)
     shown = [_transaction(line) for line in lines if "available" in (line.debit, line.credit)]
     return CreditInfoShape(**_balance(found), transactions=shown)
 

@@ -24,7 +24,7 @@ from tallybook.domain.errors import BillingError
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.ledger.requests import Transfer
 from tallybook.domain.money import Credits
-from tallybook.usecases import checkouts, fulfilment, sessions, users, wallets
+from tallybook.usecases import checkouts, fulfilment, sessions, transfers, users, wallets
 from tallybook.usecases.context import Context
 
 router = APIRouter(include_in_schema=False)
@@ -148,7 +148,7 @@ async def _credits(
     status: int = 200,
 ) -> Response:
     wallet = await wallets.wallet_of_user(ctx, caller, None)
-    lines = await wallets.history(ctx, caller, wallet.wallet_id, before=wallet.version + 1, limit=HISTORY)
+    lines = await transfers.history(ctx, caller, wallet.wallet_id, before=wallet.version + 1, limit=HISTORY)
     return page(
         "credits.html",
         browser,

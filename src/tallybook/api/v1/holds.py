@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query, Response
@@ -89,6 +90,22 @@ class ExtendBody(Body):
     """How long the hold shall live from now; it never lives shorter than it was to."""
 
     lifetime_seconds: Annotated[StrictInt, Field(ge=1, le=recipes.HOLD_LIFETIME_MAX_SECONDS)]
+
+
+class TokenBody(Body):
+    """How long the token counts at most."""
+
+    lifetime_seconds: Annotated[StrictInt, Field(ge=1, le=recipes.HOLD_LIFETIME_MAX_SECONDS)] | None = Field(
+        default=None, description="By default, and at most, as long as the hold is to live."
+    )
+
+
+class TokenShape(Shape):
+    """A token of a hold: whoever carries it may hold out of the hold, and settle and read what it held."""
+
+    hold: str = Field(examples=["hld_12_3"])
+    token: str = Field(description="For `Authorization: Bearer`.", examples=["tbh_12_3_…"])
+    expires_at: datetime
 
 
 class HoldPage(Shape):
@@ -214,3 +231,16 @@ async def extend_hold(
         ctx, caller, LedgerId.parse("hld", hold), lifetime_seconds=body.lifetime_seconds
     )
     return HoldShape.from_domain(found)
+
+
+@router.post("/{hold}/tokens", status_code=201, summary="Hand a hold on")
+async def create_hold_token(
+    ctx: Ctx, caller: CallerDep, key: IdempotencyKey, hold: str, body: TokenBody
+) -> TokenShape:
+    """A token for a sub-agent. Nothing is stored: the same key gives a token that reaches the same sub-holds."""
+    found = await holds.hand_on(
+        ctx, caller, LedgerId.parse("hld", hold), key=key, lifetime_seconds=body.lifetime_seconds
+    )
+    return TokenShape(
+        hold=found.token.hold_id.wire("hld"), token=found.text, expires_at=found.token.expires_at
+    )

@@ -11,6 +11,8 @@ from tallybook.api.deps import Shape
 from tallybook.domain.ids import plain_id
 from tallybook.domain.ledger.requests import Answer, Hold, Lot, Transfer, Wallet
 
+HIDDEN = "Null for whoever carries a hold token: what else the wallet has is not their business."
+
 
 class Balances(Shape):
     """A wallet's balances in micro-credits, and the number of its newest transfer."""
@@ -128,7 +130,7 @@ class PlacedShape(Shape):
     transfer: str = Field(examples=["trf_12_3"])
     wallet: str = Field(examples=["wal_12"])
     amount_micro: int = Field(examples=[20_000_000])
-    wallet_after: Balances
+    wallet_after: Balances | None = Field(description=HIDDEN)
     created_at: datetime
 
     @classmethod
@@ -140,7 +142,7 @@ class PlacedShape(Shape):
             transfer=answer.transfer.wire("trf"),
             wallet=plain_id("wal", answer.transfer.wallet_id),
             amount_micro=answer.amount_micro,
-            wallet_after=balances(answer),
+            wallet_after=balances(answer) if answer.shows_wallet else None,
             created_at=answer.created_at,
         )
 
@@ -153,7 +155,7 @@ class SettledShape(Shape):
     wallet: str = Field(examples=["wal_12"])
     captured_micro: int = Field(examples=[12_500_000])
     released_micro: int = Field(examples=[7_500_000])
-    wallet_after: Balances
+    wallet_after: Balances | None = Field(description=HIDDEN)
     created_at: datetime
 
     @classmethod
@@ -166,7 +168,7 @@ class SettledShape(Shape):
             wallet=plain_id("wal", answer.transfer.wallet_id),
             captured_micro=answer.amount_micro if answer.kind == "capture" else 0,
             released_micro=answer.released_micro,
-            wallet_after=balances(answer),
+            wallet_after=balances(answer) if answer.shows_wallet else None,
             created_at=answer.created_at,
         )
 

@@ -26,7 +26,7 @@ from tallybook.api.v1.shapes import PostedShape, TransferShape
 from tallybook.domain.ids import LedgerId, parse_plain_id
 from tallybook.domain.ledger.requests import Answer, Note
 from tallybook.domain.money import Credits
-from tallybook.usecases import lots, wallets
+from tallybook.usecases import lots, transfers, wallets
 
 router = APIRouter(
     prefix="/v1/transfers",
@@ -131,7 +131,7 @@ async def create_transfer(
 @router.get("/{transfer}", summary="A transfer")
 async def get_transfer(ctx: Ctx, caller: CallerDep, transfer: str) -> TransferShape:
     """One immutable line of the ledger."""
-    found = await wallets.transfer(ctx, caller, LedgerId.parse("trf", transfer))
+    found = await transfers.transfer(ctx, caller, LedgerId.parse("trf", transfer))
     return TransferShape.from_domain(found)
 
 

@@ -12,7 +12,7 @@ from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.api.v1.shapes import LotShape, TransferShape, WalletShape
 from tallybook.domain.errors import NotFoundError
 from tallybook.domain.ids import LedgerId, parse_plain_id
-from tallybook.usecases import lots, wallets
+from tallybook.usecases import lots, transfers, wallets
 
 router = APIRouter(
     prefix="/v1/wallets", tags=["wallets"], route_class=StrictJsonRoute, responses=problems(401, 403, 404)
@@ -84,7 +84,7 @@ async def list_transfers(
     cursor = LedgerId.parse("trf", after) if after else LedgerId(wallet_id, VERSION_MAX)
     if cursor.wallet_id != wallet_id:
         raise NotFoundError("This cursor belongs to another wallet.")
-    found = await wallets.history(ctx, caller, wallet_id, before=cursor.version, limit=limit + 1)
+    found = await transfers.history(ctx, caller, wallet_id, before=cursor.version, limit=limit + 1)
     page = [TransferShape.from_domain(transfer) for transfer in found[:limit]]
     more = len(found) > limit
     return TransferPage(data=page, has_more=more, next_cursor=page[-1].id if more else None)

@@ -6,13 +6,16 @@ How a caller proved who they are (session token, API key, command line) is decid
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from tallybook.domain.errors import (
     AdminRequiredError,
     AuthenticationRequiredError,
+    HoldNotFoundError,
     PermissionDeniedError,
 )
+from tallybook.domain.ids import LedgerId
 
 HOUSE_APP_ID = 0
 """The app under which Tallybook itself posts: fulfilment, the command line, its own pages."""
@@ -41,12 +44,47 @@ SEED_PERMISSIONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldToken:
+    """What whoever carries a hold token has proved: the hold it is of, the token's own name, and until when it counts.
+
+    Holds placed by it belong to whoever placed the hold it is of: the app, and the user if a session of theirs did.
+    """
+
+    hold_id: LedgerId
+    name: str
+    expires_at: datetime
+    session_user_id: int | None = None
+
+    @property
+    def key_prefix(self) -> str:
+        """What stands before the idempotency keys of this token: no other token, key or session has the same."""
+        return f"hold_token:{self.name}{KEY_SEPARATOR}"
+
+    def parent(self, named: LedgerId | None, *, elsewhere: bool) -> LedgerId:
+        """The hold to take a sub-hold out of: the token's, which may go without saying.
+
+        Raises:
+            PermissionDeniedError: ``elsewhere``: a user, a wallet or a budget was named.
+            HoldNotFoundError: another hold was named; also one that this token placed.
+        """
+        if elsewhere:
+            raise PermissionDeniedError(
+                "A hold token takes out of its hold only: name no user, wallet or budget."
+            )
+        if named not in {None, self.hold_id}:
+            raise HoldNotFoundError
+        return self.hold_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """An authenticated caller.
 
     ``user_id`` is set for a session, ``by_key`` for an API key (which acts for any user of the app's permissions).
     ``app_id`` is the app that calls or for which the session was opened; 0 is the house.
     ``permissions`` are the app's; a session of the house app has them all, for its own user.
+    ``hold_token`` is set for whoever carries one: such a caller has no permission and is nobody's session, so that
+    everything is refused but what the use cases of holds let a token do (``domain/ledger/sight.py``).
     """
 
     app_id: int = HOUSE_APP_ID
@@ -56,6 +94,7 @@ class Caller:
     is_admin: bool = False
     by_key: bool = False
     permissions: frozenset[Permission] = frozenset(Permission)
+    hold_token: HoldToken | None = None
 
     def require(self, permission: Permission) -> None:
         """Refuse unless the caller's app holds the permission; an admin of the house holds all.
@@ -63,6 +102,10 @@ class Caller:
         Raises:
             PermissionDeniedError: it does not.
         """
+        if self.hold_token is not None:
+            raise PermissionDeniedError(
+                "A hold token may place, settle and read its own holds, and nothing else."
+            )
         if permission not in self.permissions:
             raise PermissionDeniedError(
                 f"The app lacks the permission {permission}: an admin can add it.",
@@ -135,8 +178,11 @@ class Caller:
         """An idempotency key as the ledger keeps it: out of reach of everybody else's keys in the same app.
 
         An app's own keys stand as they are. A user's session and the command line get who they are in front, so
-        that a customer can take neither a key of the app's server nor one under which the house grants a payment.
+        that a customer can take neither a key of the app's server nor one under which the house grants a payment. A
+        hold token gets its own name: two sub-agents that choose the same key cannot read each other's answers.
         """
+        if self.hold_token is not None:
+            return None if key is None else f"{self.hold_token.key_prefix}{key}"
         if key is None or (self.by_key and self.app_id != HOUSE_APP_ID):
             return key
         who = f"user:{self.user_id}" if self.user_id is not None else "operator"
@@ -145,6 +191,8 @@ class Caller:
     @property
     def actor(self) -> tuple[str, str]:
         """Kind and id for the audit log."""
+        if self.hold_token is not None:
+            return ("hold_token", self.hold_token.name)
         if self.user_id is not None:
             return ("admin" if self.is_admin else "user", str(self.user_id))
         if self.by_key:

@@ -82,6 +82,7 @@ class Answer:
     """What the ledger did: the first transfer of the request and the wallet right after its last one.
 
     All amounts in micro-credits. ``replayed`` says that the same key had been answered before, with this answer.
+    ``shows_wallet``: whether whoever asked may know what the wallet has.
     """
 
     transfer: LedgerId
@@ -97,6 +98,7 @@ class Answer:
     hold: LedgerId | None
     created_at: datetime
     replayed: bool
+    shows_wallet: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tallybook.domain.identity.callers import HOUSE_APP_ID, KEY_SEPARATOR, Caller
-from tallybook.domain.ledger.requests import Hold, Transfer
+from tallybook.domain.identity.callers import HOUSE_APP_ID, KEY_SEPARATOR, Caller, HoldToken, Permission
+from tallybook.domain.ledger.requests import Answer, Hold, Transfer
 
 
 def shown_to(caller: Caller, line: Transfer) -> Transfer:
@@ -47,6 +47,31 @@ def may_settle(caller: Caller, hold: Hold) -> bool:
         None,
         hold.session_user_id,
     }
+
+
+def token_reaches(token: HoldToken, hold: Hold, placed_under: str | None, permission: Permission) -> bool:
+    """Whether a token's carrier may read the hold, or (``CONSUME_CREDITS``) capture, release and extend it.
+
+    What it placed itself: the key under which the hold was placed says so, and no one else can have written it. The
+    hold that the token is of it may read and hold out of, never settle.
+    """
+    if hold.id == token.hold_id:
+        return permission is Permission.READ_CREDITS
+    own = placed_under is not None and placed_under.startswith(token.key_prefix)
+    return (
+        own
+        and hold.parent == token.hold_id
+        and permission in {Permission.READ_CREDITS, Permission.CONSUME_CREDITS}
+    )
+
+
+def answered_to(caller: Caller, answer: Answer) -> Answer:
+    """An answer without the wallet's balances, if they are not this caller's business."""
+    if caller.hold_token is None:
+        return answer
+    return replace(
+        answer, available_micro=0, held_micro=0, debt_micro=0, wallet_version=0, shows_wallet=False
+    )
 
 
 def may_see(caller: Caller, owner_user_id: int | None, *, is_member: bool) -> bool:

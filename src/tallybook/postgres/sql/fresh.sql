@@ -40,6 +40,14 @@ FROM tallybook.organisation_members AS m
 INNER JOIN unnest(:organisation_ids::bigint [], :user_ids::bigint []) AS asked (organisation_id, user_id)
     ON asked.organisation_id = m.organisation_id AND asked.user_id = m.user_id;
 
+-- name: carried_holds
+-- Some holds as they are now, each with the app that it belongs to: all that is asked of a hold token.
+SELECT h.*, a.public_id AS app_public_id, a.is_active OR a.app_id = 0 AS app_is_open
+FROM tallybook.holds AS h
+INNER JOIN tallybook.apps AS a ON a.app_id = h.app_id
+INNER JOIN unnest(:wallet_ids::bigint [], :versions::bigint []) AS asked (wallet_id, version)
+    ON asked.wallet_id = h.wallet_id AND asked.version = h.version;
+
 -- name: holds
 -- Some holds as they are now.
 SELECT h.*
