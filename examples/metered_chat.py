@@ -35,7 +35,9 @@ async def main(user_id: int) -> None:
             print(f"Not enough credits: {short.facts['shortfall_micro'] / 1_000_000:g} are missing.")
             return
     assert job.settled is not None
-    print(f"\nCharged {job.recorded_micro} micro-credits, {job.settled.wallet_after.available} credits left.")
+    left = job.settled.wallet_after
+    assert left is not None
+    print(f"\nCharged {job.recorded_micro} micro-credits, {left.available} credits left.")
 
 
 if __name__ == "__main__":

@@ -114,29 +114,38 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedHold:
-    """A hold just placed."""
+    """A hold just placed; ``wallet_after`` is None for whoever carries a hold token."""
 
     id: str
     transfer: str
     wallet: str
     amount_micro: int
-    wallet_after: Balances
+    wallet_after: Balances | None
     created_at: datetime
     replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledHold:
-    """A capture or a release just posted."""
+    """A capture or a release just posted; ``wallet_after`` is None for whoever carries a hold token."""
 
     transfer: str
     hold: str
     wallet: str
     captured_micro: int
     released_micro: int
-    wallet_after: Balances
+    wallet_after: Balances | None
     created_at: datetime
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldToken:
+    """A token of a hold, for ``Client(url, hold_token=…)`` of a sub-agent."""
+
+    hold: str
+    token: str = field(repr=False)
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

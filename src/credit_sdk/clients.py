@@ -35,8 +35,8 @@ class Client(Calls[Blocking]):
     """The blocking client. Threads may share it; it may be made before a fork.
 
     ``api_key`` acts for the app, ``session_token`` for a signed-in user; with both, for the user
-    within the app. Further keyword arguments are those of ``Patience``: ``timeout_seconds``,
-    ``connect_timeout_seconds``, ``retries``.
+    within the app; ``hold_token`` acts within one hold (``holds.hand_on``). Further keyword arguments
+    are those of ``Patience``: ``timeout_seconds``, ``connect_timeout_seconds``, ``retries``.
 
     ``when_away``: ``FailClosed()``, or ``FailOpen(lease=…, outbox="path.sqlite")``, which takes
     spends from a lease while the service is away and settles them later.
@@ -48,18 +48,20 @@ class Client(Calls[Blocking]):
         *,
         api_key: str | None = None,
         session_token: str | None = None,
+        hold_token: str | None = None,
         when_away: WhenAway | None = None,
         **patience: Unpack[Patience],
     ) -> None:
         """Nothing is connected before the first call.
 
         Raises:
-            SettingsError: the address is none.
+            SettingsError: the address is none, or there are two tokens.
         """
         connection = Connection(
             base_url=base_url,
             api_key=api_key,
             session_token=session_token,
+            hold_token=hold_token,
             **patience,
         )
         super().__init__(sender_for(connection, when_away))
@@ -124,18 +126,20 @@ class AsyncClient(Calls[Awaiting]):
         *,
         api_key: str | None = None,
         session_token: str | None = None,
+        hold_token: str | None = None,
         when_away: WhenAway | None = None,
         **patience: Unpack[Patience],
     ) -> None:
         """Nothing is connected before the first call.
 
         Raises:
-            SettingsError: the address is none.
+            SettingsError: the address is none, or there are two tokens.
         """
         connection = Connection(
             base_url=base_url,
             api_key=api_key,
             session_token=session_token,
+            hold_token=hold_token,
             **patience,
         )
         if isinstance(when_away, FailOpen):

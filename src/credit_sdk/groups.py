@@ -43,6 +43,7 @@ class Holds(Group[S]):
 
     place = Operation(requests_of_holds.place)
     extend = Operation(requests_of_holds.extend)
+    hand_on = Operation(requests_of_holds.hand_on)
     capture = Operation(requests_of_holds.capture)
     release = Operation(requests_of_holds.release)
     get = Operation(requests_of_holds.hold)

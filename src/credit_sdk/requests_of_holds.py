@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from credit_sdk.amounts import Amount, micro_of, positive_micro_of
-from credit_sdk.answers import Hold, Page, PlacedHold, SettledHold
+from credit_sdk.answers import Hold, HoldToken, Page, PlacedHold, SettledHold
 from credit_sdk.requests import Request, Target, given, new_key, one, owner, page, segment
 
 
@@ -32,7 +32,8 @@ def place(
     """Set credits aside before work of unknown cost; ``resume`` as for ``transfers.spend``.
 
     ``estimate`` (credits) is what the policy ``capture_estimate`` takes when the hold is left
-    behind. With ``parent`` (``hld_…``) the credits come out of that hold.
+    behind. With ``parent`` (``hld_…``) the credits come out of that hold. A client with a
+    ``hold_token`` gives None for the user: its credits come out of the token's hold.
 
     Raises:
         InsufficientCreditsError: not enough; nothing was set aside.
@@ -97,6 +98,26 @@ def extend(hold_id: str, lifetime_seconds: int, *, idempotency_key: str | None =
         path=_path(hold_id, "extend"),
         read=one(Hold),
         body={"lifetime_seconds": lifetime_seconds},
+        key=idempotency_key or new_key(),
+    )
+
+
+def hand_on(
+    hold_id: str, *, lifetime_seconds: int | None = None, idempotency_key: str | None = None
+) -> Request[HoldToken]:
+    """A token of a hold, for a sub-agent: whoever carries it holds out of it, and nothing else.
+
+    It counts until the hold is settled, or for ``lifetime_seconds`` if that is shorter. The same key gives a
+    token that reaches the same sub-holds: ask again with it after the hold was extended.
+
+    Raises:
+        HoldSettledError: it is over. PermissionDeniedError: this client has but a token itself.
+    """
+    return Request(
+        method="POST",
+        path=_path(hold_id, "tokens"),
+        read=one(HoldToken),
+        body=given(lifetime_seconds=lifetime_seconds),
         key=idempotency_key or new_key(),
     )
 

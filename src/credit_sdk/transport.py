@@ -51,14 +51,18 @@ class Connection:
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
+    hold_token: str | None = field(default=None, repr=False)
     timeout_seconds: float = 30.0
     connect_timeout_seconds: float = 5.0
     retries: RetryLimits = field(default_factory=RetryLimits)
 
     def __post_init__(self) -> None:
-        """Refuse what is no address."""
+        """Refuse what is no address, and two bearers."""
         if not self.base_url.startswith(("http://", "https://")):
             message = f"The address must begin with http:// or https://, not {self.base_url!r}."
+            raise SettingsError(message)
+        if self.session_token and self.hold_token:
+            message = "Give session_token or hold_token, not both: a request has one bearer."
             raise SettingsError(message)
 
     def arguments(self) -> dict[str, Any]:
@@ -66,8 +70,8 @@ class Connection:
         headers = {"User-Agent": f"credit-sdk/{VERSION}", "Accept": "application/json"}
         if self.api_key:
             headers["X-API-Key"] = self.api_key
-        if self.session_token:
-            headers["Authorization"] = f"Bearer {self.session_token}"
+        if bearer := self.session_token or self.hold_token:
+            headers["Authorization"] = f"Bearer {bearer}"
         return {
             "base_url": self.base_url.rstrip("/"),
             "headers": headers,

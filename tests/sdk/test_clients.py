@@ -98,6 +98,17 @@ def test_a_session_token_and_an_api_key_travel_together() -> None:
     assert request.headers["authorization"] == "Bearer a-token"
 
 
+def test_a_hold_token_is_the_one_bearer() -> None:
+    with scripted(Step(status=204)) as service, Client(service.base_url, hold_token="a-token") as client:
+        client.sessions.delete()
+
+    [request] = service.received
+    assert request.headers["authorization"] == "Bearer a-token"
+    for made in (Client, AsyncClient):
+        with pytest.raises(SettingsError):
+            made("http://localhost", session_token="one", hold_token="two")
+
+
 def test_secrets_do_not_show_when_an_answer_is_printed() -> None:
     body = {
         "session_token": "tok-1",

@@ -135,3 +135,19 @@ def test_the_examples_spend_meter_and_offer_a_checkout(running: Running) -> None
     assert "After: 15 credits" in over_http
     assert "After: 10 credits" in over_sql
     assert "Charged 60000 micro-credits, 9.94 credits left." in chat
+
+
+def test_sub_agents_work_by_a_token_out_of_one_hold(running: Running) -> None:
+    running.grant(EMAIL, 20)
+
+    said = run(running, "sub_agents.py").splitlines()
+
+    assert said == [
+        "research: charged 3 credits",
+        "research: 7 credits are left, so no more work",
+        "writing: charged 4 credits",
+        "writing: 3 credits are left, so no more work",
+        "The run gave 3 credits back.",
+    ]
+    assert charges(running) == [3_000_000, 4_000_000]
+    assert running.balance() == 13_000_000

@@ -7,7 +7,14 @@ from running_service import Running
 
 from credit_sdk import Client
 from credit_sdk.batches import BatchItem
-from credit_sdk.errors import BatchRefusedError, BudgetExceededError, GiveBackExceedsError
+from credit_sdk.errors import (
+    BatchRefusedError,
+    BudgetExceededError,
+    GiveBackExceedsError,
+    HoldNotFoundError,
+    PermissionDeniedError,
+    TokenRevokedError,
+)
 
 M = 1_000_000
 
@@ -86,3 +93,33 @@ def test_a_budget_holds(running: Running) -> None:
 
         assert refused.value.facts["budget"] == team.id
         assert client.budgets.get(team.id).spent_micro == 11 * M
+
+
+def test_a_sub_agent_works_out_of_a_hold_by_its_token(running: Running) -> None:
+    with _client(running) as client:
+        user = running.user_id
+        client.transfers.grant(user, 100)
+        run = client.holds.place(user, 50)
+        handed_on = client.holds.hand_on(run.id, idempotency_key="agent")
+
+        with Client(running.base_url, hold_token=handed_on.token) as agent:
+            placed = agent.holds.place(None, 20)
+            settled = agent.holds.capture(placed.id, 5)
+            with pytest.raises(PermissionDeniedError):
+                agent.transfers.spend(user, 1)
+            with pytest.raises(PermissionDeniedError):
+                agent.wallets.list(user)
+            with pytest.raises(HoldNotFoundError):
+                agent.holds.release(run.id)
+            seen = agent.holds.get(run.id)
+            client.holds.release(run.id)
+            with pytest.raises(TokenRevokedError):
+                agent.holds.get(placed.id)
+
+        assert placed.wallet_after is settled.wallet_after is None
+        assert (seen.remaining_micro, seen.expires_at.replace(microsecond=0)) == (
+            45 * M,
+            handed_on.expires_at,
+        )
+        assert handed_on.token not in repr(handed_on)
+        assert _available(client, user) == 95 * M

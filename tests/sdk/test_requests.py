@@ -104,6 +104,13 @@ POST = "POST"
             (POST, "/v1/holds/hld_12_3/extend", {"lifetime_seconds": 60}),
         ),
         (
+            "holds.hand_on",
+            ["hld_12_3"],
+            {"lifetime_seconds": 60},
+            {"hold": "hld_12_3", "token": "tbh_1", "expires_at": MOMENT},
+            (POST, "/v1/holds/hld_12_3/tokens", {"lifetime_seconds": 60}),
+        ),
+        (
             "holds.capture",
             ["hld_12_3", 25],
             {"allow_excess": True, "service": "chat", "metadata": {"a": 1}},

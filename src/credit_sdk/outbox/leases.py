@@ -102,6 +102,8 @@ class Leases:
 
     def opened(self, lease: Lease, placed: PlacedHold) -> None:
         """The hold is there: spends are taken from it from now on, and no longer from the one before."""
+        # Only a hold token's carrier is not told, and no lease is placed by one.
+        assert placed.wallet_after is not None
         with self._store.writing() as db:
             db.execute(
                 "UPDATE leases SET state = 'retiring', claimed_until = 0"

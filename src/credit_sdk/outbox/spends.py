@@ -224,6 +224,7 @@ def _free(db: sqlite3.Connection, spend: OutboxSpend) -> None:
 def _kept(answer: PostedTransfer | SettledHold, spend: OutboxSpend) -> dict[str, Any]:
     """What the same key is answered from now on."""
     captured = isinstance(answer, SettledHold)
+    assert answer.wallet_after is not None
     return {
         "id": answer.transfer if isinstance(answer, SettledHold) else answer.id,
         "wallet": answer.wallet,
