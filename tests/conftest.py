@@ -16,6 +16,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 import running_service
+from chains import chain_faults
 from databases import OWNER, SECRET, SERVICE, FrozenClock, TestDatabase
 from postgres_server import running_server
 from psycopg import sql
@@ -85,7 +86,8 @@ def a_copy(postgres_url: str, template: str, *, verified: bool) -> Iterator[Test
         yield TestDatabase(name, own_url)
         if verified:
             with psycopg.connect(own_url) as connection:
-                faults = connection.execute("SELECT * FROM tallybook.verify_v2()").fetchall()
+                faults: list[object] = [*connection.execute("SELECT * FROM tallybook.verify_v2()")]
+                faults += chain_faults(connection)
             assert faults == [], f"the ledger does not tie after this test: {faults[:3]}"
     finally:
         with psycopg.connect(postgres_url, autocommit=True) as connection:

@@ -104,6 +104,25 @@ def test_verify_names_the_first_wrong_row_and_exits_with_one(
     assert {"wallet_id": 1, "version": 1, "check": "chain"}.items() <= found["faults"][0].items()
 
 
+@pytest.mark.ledger_tampered
+def test_verify_computes_the_chain_once_more_on_demand(
+    tallybook: CommandLine, database: TestDatabase
+) -> None:
+    made = tallybook.json("users", "create", "ada@example.com", "--password", "a good long password")
+    tallybook.json("credits", "add", str(made["user_id"]), "100")
+    whole = tallybook.run("ledger", "verify", "--independently")
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE tallybook.transfers SET key = 'another'")
+
+    wrong = tallybook.json("ledger", "verify", "--independently", status=1)
+    without = tallybook.json("ledger", "verify", status=1)
+
+    assert "Computed 1 digests of the chain once more, in Python." in whole
+    assert [fault["check"] for fault in wrong["faults"]] == ["chain", "chain_in_python"]
+    assert (wrong["recomputed"], without["recomputed"]) == (1, None)
+
+
 def test_doctor_says_what_to_do_until_nothing_is_wrong(tallybook: CommandLine) -> None:
     before = tallybook.json("doctor", status=1)
     tallybook.run("catalog", "push")

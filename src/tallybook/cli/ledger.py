@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,11 +21,13 @@ from tallybook.domain.ledger.requests import Fault
 from tallybook.usecases import anchor_checks, anchors, books
 from tallybook.usecases.anchor_checks import Comparison
 from tallybook.usecases.anchors import Exported
+from tallybook.usecases.books import Recomputed
 from tallybook.usecases.context import Context
 
 app = typer.Typer(help="The ledger: verify that the books tie, anchor them elsewhere.", no_args_is_help=True)
 FILE_SUFFIX = ".jsonl.gz"
 CHECKING = "Checking every transfer, hold, lot and wallet"
+RECOMPUTING = "Computing the chain in Python"
 
 
 @app.command("anchor")
@@ -73,6 +75,12 @@ def verify(
     digest: Annotated[
         str | None, typer.Option(help="The digest of an anchor as you kept it: one of them must have it.")
     ] = None,
+    independently: Annotated[
+        bool,
+        typer.Option(
+            "--independently", help="Compute the hash chain once more, without the database's functions."
+        ),
+    ] = False,
 ) -> None:
     """Check every promise of the ledger, and that it still says what its anchors say. Status 1 when one is broken.
 
@@ -80,27 +88,43 @@ def verify(
     """
     with _bars() as show:
 
-        async def work(ctx: Context) -> tuple[dict[str, int], Sequence[Fault], Comparison | None]:
+        async def work(ctx: Context) -> _Found:
             show(CHECKING, 0, None)
             totals, faults = await books.verify(ctx)
             show(CHECKING, 1, 1)
+            again = None
+            if independently:
+                again = await books.recompute(ctx, progress=lambda done: show(RECOMPUTING, done, None))
             place = anchored or (ctx.anchors_dir if ctx.anchors_dir and ctx.anchors_dir.is_dir() else None)
             if place is None and digest is not None:
                 raise AnchorFailedError("Say where the anchors are: --anchors FOLDER, or set ANCHORS_DIR.")
             if place is None:
-                return totals, faults, None
+                return _Found(totals, faults, again, None)
             compared = await anchor_checks.compare(ctx, place, expected_digest=digest, progress=show)
-            return totals, faults, compared
+            return _Found(totals, faults, again, compared)
 
-        totals, faults, compared = run(context, work)
-    found = [*faults, *(compared.faults if compared else ())]
+        found = run(context, work)
+    faults = found.all_faults()
     if as_json:
-        typer.echo(_document(totals, found, compared))
+        typer.echo(_document(found, faults))
     else:
-        _say(totals, found[:most], len(found))
-        _say_anchors(compared)
-    if found:
+        _say(found.totals, faults[:most], len(faults))
+        _say_recomputed(found.recomputed)
+        _say_anchors(found.compared)
+    if faults:
         raise typer.Exit(EXIT_REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    totals: dict[str, int]
+    faults: Sequence[Fault]
+    recomputed: Recomputed | None
+    compared: Comparison | None
+
+    def all_faults(self) -> list[Fault]:
+        again = self.recomputed.faults if self.recomputed else ()
+        return [*self.faults, *again, *(self.compared.faults if self.compared else ())]
 
 
 def _say(totals: dict[str, int], shown: Sequence[Fault], count: int) -> None:
@@ -113,6 +137,11 @@ def _say(totals: dict[str, int], shown: Sequence[Fault], count: int) -> None:
     first = shown[0]
     where = f"wallet {first.wallet_id}, transfer {first.version}: " if first.wallet_id else ""
     console.print(f"First: {where}{first.detail}.", soft_wrap=True)
+
+
+def _say_recomputed(recomputed: Recomputed | None) -> None:
+    if recomputed is not None:
+        console.print(f"Computed {recomputed.transfers} digests of the chain once more, in Python.")
 
 
 def _say_anchors(compared: Comparison | None) -> None:
@@ -132,10 +161,12 @@ def _say_anchors(compared: Comparison | None) -> None:
     )
 
 
-def _document(totals: dict[str, int], faults: Sequence[Fault], compared: Comparison | None) -> str:
+def _document(found: _Found, faults: Sequence[Fault]) -> str:
+    compared = found.compared
     facts: dict[str, Any] = {
-        "checked": totals,
+        "checked": found.totals,
         "faults": [asdict(fault) for fault in faults],
+        "recomputed": found.recomputed.transfers if found.recomputed else None,
         "anchors": None,
     }
     if compared is not None:
