@@ -125,13 +125,7 @@ async def furnished(service: Service, clock: FrozenClock) -> Service:
         await wallets.place_hold(ctx, by_app, user_id=ada.user_id, credits=Credits.whole(5), key=name)
         for name in ("one", "two")
     ]
-    handed_on = await wallets.place_hold(
-        ctx, by_app, user_id=ada.user_id, credits=Credits.whole(5), key="three"
-    )
-    assert handed_on.hold is not None
-    token = await holds.hand_on(ctx, by_app, handed_on.hold, key="agent")
-    carrier = await sessions.authenticate(ctx, bearer=token.text, api_key=None)
-    part = await wallets.place_hold(ctx, carrier, credits=Credits.whole(1), key="part")
+    token, handed_on = await _handed_on(ctx, by_app, ada.user_id)
     signed = await sessions.sign_in(
         ctx, email="ada@example.com", password=PASSWORD, app_public_id=own.app.public_id
     )
@@ -142,8 +136,7 @@ async def furnished(service: Service, clock: FrozenClock) -> Service:
         "wallet": f"wal_{granted.transfer.wallet_id}",
         "hold": held[0].transfer.wire("hld"),
         "other": held[1].transfer.wire("hld"),
-        "handed on": handed_on.transfer.wire("hld"),
-        "part": part.transfer.wire("hld"),
+        **handed_on,
         "token": signed.tokens.session_token,
         "app_id": own.app.public_id,
         "other_app": reader.app.public_id,
@@ -157,8 +150,8 @@ async def furnished(service: Service, clock: FrozenClock) -> Service:
         "gibberish": "gibberish",
         "session": signed.tokens.session_token,
         "admin": admin.tokens.session_token,
-        "carrier": token.text,
-        "no carrier": token.text[:-1],
+        "carrier": token,
+        "no carrier": token[:-1],
     }
     service.callers = {name: [("authorization", f"Bearer {text}")] for name, text in bearer.items()} | {
         "nobody": [],
@@ -170,6 +163,16 @@ async def furnished(service: Service, clock: FrozenClock) -> Service:
         "doubled": [("authorization", f"Bearer {own.issued.secret}")] * 2,
     }
     return service
+
+
+async def _handed_on(ctx: Context, by_app: Caller, user_id: int) -> tuple[str, dict[str, str]]:
+    """A token of a third hold, and the names of that hold and of what was held by the token."""
+    placed = await wallets.place_hold(ctx, by_app, user_id=user_id, credits=Credits.whole(5), key="three")
+    assert placed.hold is not None
+    token = (await holds.hand_on(ctx, by_app, placed.hold, key="agent")).text
+    carrier = await sessions.authenticate(ctx, bearer=token, api_key=None)
+    part = await wallets.place_hold(ctx, carrier, credits=Credits.whole(1), key="part")
+    return token, {"handed on": placed.hold.wire("hld"), "part": part.transfer.wire("hld")}
 
 
 @pytest_asyncio.fixture

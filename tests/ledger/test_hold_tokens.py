@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 from databases import FrozenClock
+from ledger.agent_runs import OPERATOR, M, Run, an_agent_run, carrying, held
 
 from tallybook.domain.errors import (
     ApiKeyInvalidError,
@@ -27,73 +27,15 @@ from tallybook.domain.errors import (
 from tallybook.domain.identity.apps import AppChange
 from tallybook.domain.identity.callers import Caller, HoldToken, Permission
 from tallybook.domain.ids import LedgerId
-from tallybook.domain.ledger.requests import Answer
 from tallybook.domain.money import Credits
 from tallybook.security import hold_tokens
 from tallybook.usecases import apps, holds, lots, sessions, transfers, users, wallets
 from tallybook.usecases.context import Context
 
-OPERATOR = Caller(is_admin=True)
-M = 1_000_000
-
-
-@dataclass
-class Run:
-    """An agent run: its app holds 20 of a customer's 100 credits, and hands the hold on."""
-
-    ctx: Context
-    user_id: int
-    app: Caller
-    api_key: str
-    hold: LedgerId
-
-    async def token(
-        self, key: str = "agent", *, by: Caller | None = None, lifetime_seconds: int | None = None
-    ) -> str:
-        """A token of the run's hold."""
-        made = await holds.hand_on(
-            self.ctx, by or self.app, self.hold, key=key, lifetime_seconds=lifetime_seconds
-        )
-        return made.text
-
-    async def carrier(self, key: str = "agent") -> Caller:
-        """Whoever carries a token of the run's hold."""
-        return await carrying(self.ctx, await self.token(key))
-
-    async def place(self, caller: Caller, credits: int = 5, key: str = "job") -> Answer:
-        """A sub-hold of whoever carries a token."""
-        return await wallets.place_hold(self.ctx, caller, credits=Credits.whole(credits), key=key)
-
-    async def state(self) -> tuple[int, int]:
-        """What the customer has, available and held."""
-        found = await wallets.wallet_of_user(self.ctx, OPERATOR, self.user_id)
-        return found.available_micro // M, found.held_micro // M
-
-
-async def carrying(ctx: Context, token: str) -> Caller:
-    return await sessions.authenticate(ctx, bearer=token, api_key=None)
-
-
-def held(answer: Answer) -> LedgerId:
-    assert answer.hold is not None
-    return answer.hold
-
 
 @pytest_asyncio.fixture
 async def run(ctx: Context) -> Run:
-    user = await users.create_user(ctx, "ada@example.com", "a good long password")
-    await wallets.grant(ctx, OPERATOR, user_id=user.user_id, credits=Credits.whole(100), key="g")
-    made = await apps.register(ctx, OPERATOR, name="agents", permissions=tuple(Permission))
-    app = Caller(
-        app_id=made.app.app_id,
-        app_public_id=made.app.public_id,
-        by_key=True,
-        permissions=frozenset(Permission),
-    )
-    placed = await wallets.place_hold(
-        ctx, app, user_id=user.user_id, credits=Credits.whole(20), key="run", lifetime_seconds=900
-    )
-    return Run(ctx, user.user_id, app, made.issued.secret, held(placed))
+    return await an_agent_run(ctx)
 
 
 async def test_two_sub_agents_hold_and_capture_out_of_one_hold(run: Run) -> None:
@@ -184,20 +126,8 @@ async def test_a_token_asked_for_again_reaches_what_the_first_one_held(run: Run,
     await wallets.capture_hold(run.ctx, carrier, held(placed), credits=Credits.whole(5), key="c")
 
 
-async def _strangers_holds(run: Run) -> list[LedgerId]:
-    """Another token's hold, the app's own out of the same parent, and one beside it."""
-    of_another_token = await run.place(await run.carrier("another"), 1)
-    of_the_app = await wallets.place_hold(
-        run.ctx, run.app, credits=Credits.whole(1), key="sub", parent=run.hold
-    )
-    beside = await wallets.place_hold(
-        run.ctx, run.app, user_id=run.user_id, credits=Credits.whole(1), key="beside"
-    )
-    return [held(answer) for answer in (of_another_token, of_the_app, beside)]
-
-
 async def test_no_other_hold_is_reached_by_a_token(run: Run) -> None:
-    carrier, strangers = await run.carrier(), await _strangers_holds(run)
+    carrier, strangers = await run.carrier(), await run.strangers_holds()
     before = await run.state()
 
     for hold_id in [*strangers, LedgerId(run.hold.wallet_id, 999), LedgerId(999, 1)]:
@@ -325,7 +255,7 @@ async def test_a_token_that_was_made_up_or_changed_counts_for_nothing(run: Run) 
         "_".join([*parts[:place], str(int(parts[place]) + 1), *parts[place + 1 :]]) for place in (1, 2, 3)
     ]
     flipped = ["_".join([*parts[:place], _flipped(parts[place]), *parts[place + 1 :]]) for place in (4, 5)]
-    another = await holds.hand_on(run.ctx, run.app, await _another_hold(run), key="t")
+    another = await holds.hand_on(run.ctx, run.app, await run.another_hold(), key="t")
     mixed = "_".join([*another.text.split("_")[:3], *parts[3:]])
 
     for text in (*changed, *flipped, mixed, token[:-1], token + "0", "tbh_", "tbh_1_1_1_x_y", token.upper()):
@@ -338,14 +268,6 @@ async def test_a_token_that_was_made_up_or_changed_counts_for_nothing(run: Run) 
 
 def _flipped(text: str) -> str:
     return ("1" if text[0] == "0" else "0") + text[1:]
-
-
-async def _another_hold(run: Run) -> LedgerId:
-    return held(
-        await wallets.place_hold(
-            run.ctx, run.app, user_id=run.user_id, credits=Credits.whole(1), key="another"
-        )
-    )
 
 
 async def test_a_token_adds_nothing_to_an_api_key_and_takes_nothing_from_it(run: Run) -> None:
