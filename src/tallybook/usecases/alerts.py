@@ -177,7 +177,7 @@ async def _place(ctx: Context, tx: Transaction, caller: Caller, place: Place) ->
         caller.require_admin()
         return None
     if place.wallet_id is not None:
-        await _visible(tx, caller, place.wallet_id)
+        await access.visible_wallet(tx, caller, place.wallet_id, Permission.READ_CREDITS)
         return place.wallet_id
     user_id = caller.user_for(place.user_id, Permission.READ_CREDITS)
     active, wallet_id = await access.place_of_user(tx, user_id)
@@ -189,7 +189,7 @@ async def _place(ctx: Context, tx: Transaction, caller: Caller, place: Place) ->
 async def _wallets(tx: Transaction, caller: Caller, place: Place) -> list[int] | None:
     """Which wallets a list is about; None for all that there are."""
     if place.wallet_id is not None:
-        await _visible(tx, caller, place.wallet_id)
+        await access.visible_wallet(tx, caller, place.wallet_id, Permission.READ_CREDITS)
         return [place.wallet_id]
     if place.user_id is not None:
         user_id = caller.user_for(place.user_id, Permission.READ_CREDITS)
@@ -198,14 +198,6 @@ async def _wallets(tx: Transaction, caller: Caller, place: Place) -> list[int] |
     if caller.by_key or caller.rules_the_house:
         return None
     return await alerts.wallets_of_user(tx, caller.own_user_in_house())
-
-
-async def _visible(tx: Transaction, caller: Caller, wallet_id: int) -> None:
-    found = await ledger.wallet(tx, wallet_id)
-    if caller.by_key or caller.rules_the_house or found.owner_user_id == caller.user_id:
-        return
-    if not await access.is_member(tx, found.owner_organisation_id, caller.own_user_in_house()):
-        raise WalletNotFoundError
 
 
 async def _own(tx: Transaction, caller: Caller, alert_id: int, *, lock: bool = False) -> Alert:
@@ -219,7 +211,7 @@ async def _own(tx: Transaction, caller: Caller, alert_id: int, *, lock: bool = F
     if caller.by_key or found.wallet_id is None or found.app_id != HOUSE_APP_ID:
         raise AlertNotFoundError
     try:
-        await _visible(tx, caller, found.wallet_id)
+        await access.visible_wallet(tx, caller, found.wallet_id, Permission.READ_CREDITS)
     except WalletNotFoundError:
         raise AlertNotFoundError from None
     return found

@@ -16,7 +16,6 @@ from tallybook.domain.errors import (
     WalletNotFoundError,
 )
 from tallybook.domain.identity.callers import Caller, Permission
-from tallybook.domain.identity.organisations import MemberRole
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger.budgets import Budget, BudgetTerms
 from tallybook.postgres import access, audit, budgets, ledger, organisations, registry, remembered
@@ -192,15 +191,12 @@ async def _below(ctx: Context, tx: Transaction, caller: Caller, parent: LedgerId
 
 async def _authorize(tx: Transaction, caller: Caller, wallet_id: int, *, change: bool) -> None:
     """Refuse a stranger, who learns nothing; and a mere member who would change something."""
-    found = await ledger.wallet(tx, wallet_id)
-    if caller.by_key or caller.rules_the_house or found.owner_user_id == caller.user_id:
+    found = await access.visible_wallet(tx, caller, wallet_id, Permission.CONSUME_CREDITS)
+    if not change or found.owner_organisation_id is None or caller.by_key or caller.rules_the_house:
         return
-    number, user_id = found.owner_organisation_id, caller.own_user_in_house()
-    organisation = None if number is None else await organisations.one(tx, number)
-    roles = {} if organisation is None else {m.user_id: m.role for m in organisation.members}
-    if user_id not in roles:
-        raise WalletNotFoundError
-    if change and roles[user_id] is not MemberRole.OWNER:
+    organisation = await organisations.one(tx, found.owner_organisation_id)
+    assert organisation is not None, found.owner_organisation_id
+    if caller.user_id not in organisation.owners:
         raise AdminRequiredError("This needs an owner of the organisation, or an admin.")
 
 

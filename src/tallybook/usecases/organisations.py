@@ -67,8 +67,7 @@ async def put_member(
     async with ctx.db.transaction() as tx:
         now = ctx.clock()
         before = await _visible(tx, caller, organisation_id)
-        owners = {member.user_id for member in before.members if member.role is MemberRole.OWNER}
-        if not caller.rules_the_house and caller.user_id not in owners:
+        if not caller.rules_the_house and caller.user_id not in before.owners:
             raise AdminRequiredError("This needs an owner of the organisation, or an admin.")
         await identity.user(tx, user_id)
         await organisations.put_member(tx, now, organisation_id=organisation_id, user_id=user_id, role=role)

@@ -32,4 +32,10 @@ class Organisation:
     name: str
     wallet_id: int
     members: tuple[Member, ...]
+
     created_at: datetime
+
+    @property
+    def owners(self) -> frozenset[int]:
+        """The members who may change something."""
+        return frozenset(member.user_id for member in self.members if member.role is MemberRole.OWNER)
