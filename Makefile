@@ -9,10 +9,10 @@ WORKERS ?= 2
 ON_POSTGRES_16 := tests/ledger tests/postgres/test_migrating.py tests/postgres/test_lanes.py tests/sdk/test_direct_sql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench canaries lock schema clean chromium
+.PHONY: help demo test check lint format bench bench-growth bench-memory canaries lock schema clean chromium
 
 help: ## Show this list.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(INSTALLED) ## Start everything here and walk the main job (ONCE=1 exits after it, PORT= moves it).
 	@$(BIN)/tallybook demo

@@ -7,12 +7,13 @@ import json
 import signal
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 import uvloop
 from rich.console import Console
 
-from bench import ground, in_process, machine, overspend, plan, report, through_http
+from bench import ground, in_process, machine, overspend, plan, report, sheets, tables, through_http
 from bench.ways import ours
 from tallybook.postgres.pool import Database
 
@@ -20,8 +21,9 @@ from tallybook.postgres.pool import Database
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--seconds", type=float, help="how long one slice lasts")
-    parser.add_argument("--quick", action="store_true", help="about half a minute, rougher figures")
+    parser.add_argument("--quick", action="store_true", help="about a minute, rougher figures")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into this document")
     found = parser.parse_args()
     if found.seconds is not None and not 0.1 <= found.seconds <= 60:
         parser.error("--seconds must be between 0.1 and 60")
@@ -66,6 +68,16 @@ def _run(wanted: plan.Plan, say: Console) -> report.Report:
     )
 
 
+def _show(found: report.Report) -> None:
+    sheets.draw(tables.of(found), sheets.console())
+    failures = found.failures()
+    for failure in failures:
+        print(f"✗ {failure}")
+    if not failures:
+        told = found.in_process.acknowledged
+        print(f"✓ Every acknowledged spend was found ({told:,} in the process), and all books tie.")
+
+
 def _interrupted(_: int, __: FrameType | None) -> None:
     # An exception ends what this run has started; the default would leave it behind.
     raise KeyboardInterrupt
@@ -85,7 +97,9 @@ def main() -> int:
     if given.json:
         print(json.dumps(found.document(), indent=2))
     else:
-        report.draw(found, Console())
+        _show(found)
+    if given.markdown is not None:
+        sheets.put_into(given.markdown, "make bench", sheets.markdown(tables.of(found)))
     return 1 if found.failures() else 0
 
 

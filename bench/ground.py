@@ -10,12 +10,13 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from tallybook.postgres import migrating
 from tallybook.postgres.embedded import EmbeddedPostgres
@@ -40,14 +41,32 @@ class Ground:
 
 
 @contextmanager
-def prepared() -> Iterator[Ground]:
-    """Start the server in a temporary folder; stop it and remove the folder afterwards."""
-    home = Path(tempfile.gettempdir()) / f"tallybook-bench-{os.getpid()}-{secrets.token_hex(4)}"
+def prepared(*, kept: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Ground]:
+    """Start the server in a temporary folder; stop it and remove the folder afterwards.
+
+    ``kept`` is a folder to use instead, which stays. ``settings`` are PostgreSQL's, in place of the product's.
+    """
+    home = kept or Path(tempfile.gettempdir()) / f"tallybook-bench-{os.getpid()}-{secrets.token_hex(4)}"
+    server = EmbeddedPostgres(home, durable=True)
     try:
-        with EmbeddedPostgres(home, durable=True) as server:
+        with server:
+            _set(server, settings or {})
             yield _furnished(home, server)
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        if kept is None:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _set(server: EmbeddedPostgres, settings: Mapping[str, str]) -> None:
+    with psycopg.connect(server.superuser_url(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM RESET ALL")
+        for name, value in settings.items():
+            connection.execute(
+                sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
+            )
+    if settings:
+        server.stop()
+        server.start()
 
 
 def _furnished(home: Path, server: EmbeddedPostgres) -> Ground:
@@ -59,9 +78,10 @@ def _furnished(home: Path, server: EmbeddedPostgres) -> Ground:
     migrating.migrate(owner_url)
     admit(owner_url, service.role)
     with psycopg.connect(superuser_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {COMPARED}")
         connection.execute(f"CREATE DATABASE {COMPARED}")
     scratch = home / "bench"
-    scratch.mkdir()
+    scratch.mkdir(exist_ok=True)
     return Ground(
         folder=scratch,
         superuser_url=superuser_url,

@@ -34,7 +34,7 @@ class Order:
     path: str
     headers: dict[str, str]
     body: str | None
-    targets: list[int]
+    targets: list[str]
     serial: str
 
 
@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._number = number
         self._deadline_ns = deadline_ns
         self._seen = seen
-        self._pick = random.Random(number)
+        self._pick = random.Random()
         self._sent = 0
         self._sent_ns = 0
         self._body = b""
@@ -80,8 +80,9 @@ class Connection(asyncio.Protocol):
             self.done.set_exception(problem or ConnectionError("the server closed the connection"))
 
     def on_body(self, body: bytes) -> None:
-        """Keep the body, to show it if the answer is odd."""
-        self._body += body
+        """Keep the body of the first answer that is odd, to show it."""
+        if not self._seen.odd and self._parser.get_status_code() >= 300:
+            self._body += body
 
     def on_message_complete(self) -> None:
         """Write the answer down and send the next request, or end."""
@@ -102,7 +103,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         order = self._order
-        target = str(self._pick.choice(order.targets))
+        target = self._pick.choice(order.targets)
         serial = f"{order.serial}-{self._number}-{self._sent}"
         self._sent += 1
         body = "" if order.body is None else order.body.replace("{target}", target)

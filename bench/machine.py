@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psycopg
 
+from bench.sheets import Sheet
+
 _SETTINGS = (
     "fsync",
     "synchronous_commit",
@@ -40,6 +42,11 @@ def describe(superuser_url: str, folder: Path) -> dict[str, str]:
         "disk sync": f"{_sync_microseconds(folder)} µs, median of {_SYNCS}",
         "load before": load(),
     }
+
+
+def sheet(facts: dict[str, str]) -> Sheet:
+    """The facts as a table."""
+    return Sheet("The machine", ("", ""), list(facts.items()))
 
 
 def load() -> str:

@@ -1,4 +1,4 @@
-"""How much is measured: a whole run stays under four minutes, ``--quick`` under 45 seconds on an idle machine."""
+"""How much is measured: a whole run stays under six minutes, ``--quick`` under 75 seconds on an idle machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ class Plan:
     seconds: float
     rounds: int
     wallets: int
-    http_wallets: int
     connections_tried: tuple[int, ...]
     tuning_seconds: float
     overspend_trials: int
@@ -28,7 +27,6 @@ def plan(*, quick: bool, seconds: float | None) -> Plan:
             seconds=seconds or SECONDS_QUICK,
             rounds=2,
             wallets=500,
-            http_wallets=200,
             connections_tried=(16,),
             tuning_seconds=0.3,
             overspend_trials=3,
@@ -37,7 +35,6 @@ def plan(*, quick: bool, seconds: float | None) -> Plan:
         seconds=seconds or SECONDS,
         rounds=5,
         wallets=10_000,
-        http_wallets=1_000,
         connections_tried=(8, 16, 32, 64),
         tuning_seconds=1.0,
         overspend_trials=5,

@@ -77,14 +77,14 @@ async def closed_loop(
     began = time.perf_counter_ns()
     deadline = began + int(seconds * NANOSECONDS)
 
-    async def caller(number: int) -> None:
-        pick = random.Random(number)
+    async def caller() -> None:
+        pick = random.Random()
         while (now := time.perf_counter_ns()) < deadline:
             accepted = await spend(pick.choice(wallets))
             taken.add(now, accepted, not accepted)
 
     async with asyncio.TaskGroup() as group:
-        for number in range(callers):
-            group.create_task(caller(number))
+        for _ in range(callers):
+            group.create_task(caller())
     taken.elapsed_ns = time.perf_counter_ns() - began
     return taken

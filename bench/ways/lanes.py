@@ -22,6 +22,10 @@ class Lanes:
         # First come, first served: a queue would let a caller that just gave one back take it again at once.
         self._turn = asyncio.Semaphore(len(connections))
 
+    def first(self, count: int) -> Lanes:
+        """The first ``count`` of these, as lanes of their own: both may not be in use at a time."""
+        return Lanes(self._connections[:count])
+
     def use(self, count: int) -> None:
         """Put only the first ``count`` into circulation; none may be in use now."""
         assert count <= len(self._connections), count

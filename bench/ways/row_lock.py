@@ -40,21 +40,22 @@ class RowLockWay:
     """Lock, compare, take, write down, commit; over asyncpg."""
 
     name = "row lock"
-    callers = 64
+    does = "FOR UPDATE, UPDATE, INSERT"
 
-    def __init__(self, lanes: Lanes, table: str) -> None:
+    def __init__(self, lanes: Lanes, table: str, callers: int = 64) -> None:
         """Spend over these connections from these tables."""
+        self.callers = callers
         self._lanes = lanes
         self._table = table
         self._lock, self._take, self._write = (
             statement.format(table=table) for statement in (_LOCK, _TAKE, _WRITE)
         )
-        self.remark = ""
+        self.remark = self.does
 
     def use(self, connections: int) -> None:
         """Use this many connections from now on."""
         self._lanes.use(connections)
-        self.remark = f"FOR UPDATE, UPDATE, INSERT; {self.callers} callers, {connections} connections"
+        self.remark = f"{self.does}; {self.callers} callers, {connections} connections"
 
     async def spend(self, wallet: int, credits: int = 1) -> bool:
         """Spend if the balance covers it; False is a refusal."""

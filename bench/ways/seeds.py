@@ -127,8 +127,8 @@ class SeedsThreadsWay:
         guard = threading.Lock()
         broken: list[Exception] = []
 
-        def caller(number: int) -> None:
-            pick = random.Random(number)
+        def caller() -> None:
+            pick = random.Random()
             try:
                 while (now := time.perf_counter_ns()) < deadline and not broken:
                     accepted = self._spend(pick.choice(wallets))
@@ -137,7 +137,7 @@ class SeedsThreadsWay:
             except Exception as problem:  # noqa: BLE001 - raised again below, in the caller's thread
                 broken.append(problem)
 
-        threads = [threading.Thread(target=caller, args=(n,)) for n in range(self.callers)]
+        threads = [threading.Thread(target=caller) for _ in range(self.callers)]
         for thread in threads:
             thread.start()
         for thread in threads:
