@@ -12,7 +12,7 @@ ON_POSTGRES_16 := tests/ledger tests/postgres/test_migrating.py tests/postgres/t
 .PHONY: help demo test check lint format bench bench-growth bench-memory canaries lock schema clean chromium
 
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: $(INSTALLED) ## Start everything here and walk the main job (ONCE=1 exits after it, PORT= moves it).
 	@$(BIN)/tallybook demo
@@ -39,6 +39,12 @@ format: $(INSTALLED) ## Lay out the code.
 
 bench: $(INSTALLED) ## Measure: prints tables with every baseline in the same run.
 	$(BIN)/python -m bench $(ARGS)
+
+bench-growth: $(INSTALLED) ## Measure whether it stays as fast with ten million transfers (takes minutes).
+	$(BIN)/python -m bench.growth $(ARGS)
+
+bench-memory: $(INSTALLED) ## Measure the service's memory while 12,000 callers wait.
+	$(BIN)/python -m bench.memory $(ARGS)
 
 canaries: $(INSTALLED) ## Plant bugs and see each of them caught.
 	cd tests && ../$(BIN)/python -m faults.canaries

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.ways import ours
@@ -34,7 +35,8 @@ async def add_wallets(db: Database, product_url: str, count: int, progress: Prog
         users = ours.open_users(product_url, min(_BORN_AT_ONCE, count - len(opened)))
         born = ours.born_wallets(product_url, users)
         grants = [recipes.adjustment(wallet, _FUNDED, app_id=0, key="fund") for wallet in born]
-        await _post_all(db, iter(_batches(grants)), progress)
+        batches = iter([grants[at : at + BATCH] for at in range(0, len(grants), BATCH)])
+        await _post_all(db, [batches] * IN_FLIGHT, progress)
         opened += born
     return opened
 
@@ -43,25 +45,23 @@ async def add_spends(db: Database, wallets: Sequence[int], count: int, progress:
     """Spends of one credit from wallets picked at random."""
     numbers = itertools.count(1)
     pick = random.Random()
+    run = secrets.token_hex(4)
 
-    def batch(size: int) -> list[Posting]:
-        return [
-            recipes.spend(wallet, _ONE, app_id=0, key=f"fill-{next(numbers)}")
-            for wallet in pick.choices(wallets, k=size)
-        ]
+    def batches(own: Sequence[int], share: int) -> Iterator[list[Posting]]:
+        for done in range(0, share, BATCH):
+            chosen = pick.choices(own, k=min(BATCH, share - done))
+            yield [recipes.spend(w, _ONE, app_id=0, key=f"fill-{run}-{next(numbers)}") for w in chosen]
 
-    sizes = [BATCH] * (count // BATCH) + ([count % BATCH] if count % BATCH else [])
-    await _post_all(db, map(batch, sizes), progress)
-
-
-def _batches(postings: Sequence[Posting]) -> list[Sequence[Posting]]:
-    return [postings[at : at + BATCH] for at in range(0, len(postings), BATCH)]
+    # Each line has wallets of its own: none waits for another.
+    shares = [len(range(line, count, IN_FLIGHT)) for line in range(IN_FLIGHT)]
+    lines = [batches(wallets[line::IN_FLIGHT], share) for line, share in enumerate(shares)]
+    await _post_all(db, lines, progress)
 
 
-async def _post_all(db: Database, batches: Iterator[Sequence[Posting]], progress: Progress) -> None:
-    """Post all batches, a few at a time; none may be refused."""
+async def _post_all(db: Database, lines: Sequence[Iterator[Sequence[Posting]]], progress: Progress) -> None:
+    """Post all batches, those of each line one after another; none may be refused."""
 
-    async def line() -> None:
+    async def post(batches: Iterator[Sequence[Posting]]) -> None:
         for batch in batches:
             async with db.transaction(patient=True) as tx:
                 answers = await ledger.post(tx, ours.now(), batch, wait=True)
@@ -70,5 +70,5 @@ async def _post_all(db: Database, batches: Iterator[Sequence[Posting]], progress
             progress(len(batch))
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(IN_FLIGHT):
-            group.create_task(line())
+        for line in lines:
+            group.create_task(post(line))

@@ -32,13 +32,15 @@ class Served:
 
 
 @contextmanager
-def the_service(ground: Ground, secret: str) -> Iterator[Served]:
-    """The service (``bench.http_server``) over the product's database."""
+def the_service(ground: Ground, secret: str, *, waiting_max: int | None = None) -> Iterator[Served]:
+    """The service (``bench.http_server``) over the product's database; ``waiting_max`` is how many postings wait."""
     environment = {
         "DATABASE_URL": ground.service_url,
         "MIGRATION_DATABASE_URL": ground.owner_url,
         "TALLYBOOK_SECRET_KEY": secret,
     }
+    if waiting_max is not None:
+        environment["BENCH_WAITING_MAX"] = str(waiting_max)
     with _serving("bench.http_server", ground.folder / "server.log", environment) as served:
         yield served
 

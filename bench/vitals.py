@@ -20,11 +20,15 @@ _NOW = (
 class Vitals:
     """Counters since the server was made, or between two looks."""
 
-    checkpoints: int
-    wal_bytes: int
-    wal_full_pages: int
-    blocks_read: int
-    cpu_ms: int
+    checkpoints: int = 0
+    wal_bytes: int = 0
+    wal_full_pages: int = 0
+    blocks_read: int = 0
+    cpu_ms: int = 0
+
+    def __add__(self, more: Self) -> Vitals:
+        """Both together."""
+        return Vitals(*(getattr(self, field.name) + getattr(more, field.name) for field in fields(Vitals)))
 
     def __sub__(self, before: Self) -> Vitals:
         """What happened since ``before``."""

@@ -136,13 +136,13 @@ class GroupCommitWay:
 
     remark = f"as the service posts; {LANES} batches on the way at most"
 
-    def __init__(self, db: Database, product_url: str, callers: int) -> None:
-        """Spend through a group commit of its own."""
+    def __init__(self, db: Database, product_url: str, callers: int, keys: str | None = None) -> None:
+        """Spend through a group commit of its own; ``keys`` is what its keys start with."""
         self.name = f"Tallybook, group commit, {callers}"
         self.callers = callers
         self._group_commit = GroupCommit(db, now)
         self._product_url = product_url
-        self._keys = f"group-{callers}-"
+        self._keys = keys or f"group-{callers}-"
         self._numbers = itertools.count(1)
 
     async def spend(self, wallet: int, credits: int = 1) -> bool:
