@@ -1,4 +1,4 @@
-"""Puts the sandbox together as one ASGI application: API, hosted pages, control desk, courier.
+"""Puts the sandbox together as one ASGI application: API, hosted pages, control desk, courier, timekeeper.
 
 Leaves the process around it to ``__main__``.
 """
@@ -18,6 +18,8 @@ from stripe_sandbox.api import (
     checkout_sessions,
     customers,
     dispatch,
+    invoice_items,
+    invoices,
     payment_intents,
     payment_methods,
     payment_pages,
@@ -25,16 +27,23 @@ from stripe_sandbox.api import (
     products,
     records,
     refunds,
+    setup_intents,
+    subscription_items,
+    subscriptions,
+    test_clocks,
     webhook_endpoints,
 )
 from stripe_sandbox.delivery import Courier, Retries
 from stripe_sandbox.hosted import pages
 from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import Store
+from stripe_sandbox.timekeeper import Timekeeper
 
 FAMILIES = (
     checkout_sessions,
     customers,
+    invoice_items,
+    invoices,
     payment_intents,
     payment_methods,
     payment_pages,
@@ -42,6 +51,10 @@ FAMILIES = (
     products,
     records,
     refunds,
+    setup_intents,
+    subscription_items,
+    subscriptions,
+    test_clocks,
     webhook_endpoints,
 )
 """Modules whose import enters their endpoints into the table of routes."""
@@ -58,17 +71,24 @@ def create_app(
     """Return the application; `store` is the SQLite file, ``None`` keeps all in memory."""
     sandbox = Sandbox(Store(store), base_url=base_url)
     courier = Courier(sandbox, retries or Retries())
-    sandbox.wake = courier.wake
+    timekeeper = Timekeeper(sandbox)
+
+    def wake() -> None:
+        courier.wake()
+        timekeeper.wake()
+
+    sandbox.wake = wake
 
     @asynccontextmanager
     async def life(_app: Starlette) -> AsyncIterator[None]:
         spec.match("GET", "/v1/customers")
-        task = asyncio.create_task(courier.run())
+        tasks = [asyncio.create_task(courier.run()), asyncio.create_task(timekeeper.run())]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             sandbox.store.close()
 
     app = Starlette(

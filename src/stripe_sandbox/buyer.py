@@ -27,11 +27,11 @@ def buyer_of(call: Call, session: Json, typed: Mapping[str, str]) -> checkout.Bu
 
 
 def method_of(call: Call, session: Json, buyer: checkout.Buyer, typed: Mapping[str, str]) -> Json | None:
-    """Return the payment method that the buyer chose; ``None`` if nothing is due."""
-    if session["amount_total"] == 0:
+    """Return the payment method that the buyer chose; ``None`` if none is needed."""
+    if not checkout.needs_method(session):
         return None
     if typed.get("method", "card") == "bank":
-        return payment.new_bank(call, session["currency"], buyer.billing())
+        return payment.new_bank(call, session["currency"] or "usd", buyer.billing())
     card = cards.by_number(typed.get("cardNumber", ""))
     month, year = cards.expiry(*_expiry(typed.get("cardExpiry", "")), call.now)
     cards.check_cvc(card, typed.get("cardCvc", "").strip())

@@ -25,6 +25,8 @@ class Call:
     ids: tuple[str, ...] = ()
     request_id: str | None = None
     idempotency_key: str | None = None
+    clock: str = ""
+    """The test clock whose time `now` is; empty for real time."""
 
     @property
     def id(self) -> str:

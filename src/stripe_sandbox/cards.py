@@ -28,6 +28,12 @@ class TestCard:
     decline_code: str | None = None
     authenticates: bool = False
     """Asks for 3-D Secure when the buyer is present, refuses when not."""
+    once: bool = False
+    """Asks no more once it was set up for later use."""
+    disputed: str | None = None
+    """Reason of the dispute that follows each charge; ``None`` for no dispute."""
+    refunds_fail: bool = False
+    """Whether refunds fail a moment after they were made."""
 
 
 _DECLINED = "card_declined"
@@ -38,8 +44,11 @@ CARDS = (
     TestCard("378282246310005", "Succeeds (American Express)", brand="amex"),
     TestCard("4000056655665556", "Succeeds (Visa debit)", funding="debit"),
     TestCard("4000000000000077", "Succeeds"),
-    TestCard("4000000000000259", "Succeeds; a dispute comes with a later part"),
-    TestCard("4000002500003155", "Asks for 3-D Secure", authenticates=True),
+    TestCard("4000000000000259", "Succeeds, then is disputed as fraudulent", disputed="fraudulent"),
+    TestCard("4000000000002685", "Succeeds, then is disputed: not received", disputed="product_not_received"),
+    TestCard("4000000000001976", "Succeeds, then an inquiry is opened", disputed="inquiry"),
+    TestCard("4000000000005126", "Succeeds; its refunds fail later", refunds_fail=True),
+    TestCard("4000002500003155", "Asks for 3-D Secure unless set up", authenticates=True, once=True),
     TestCard("4000002760003184", "Always asks for 3-D Secure", authenticates=True),
     TestCard("4000000000003220", "Asks for 3-D Secure 2", authenticates=True),
     TestCard("4000000000000002", "Declined", fails=_DECLINED, decline_code="generic_decline"),
@@ -71,6 +80,9 @@ _TOKENS = {
     "amex": "378282246310005",
     "bypassPending": "4000000000000077",
     "createDispute": "4000000000000259",
+    "createDisputeProductNotReceived": "4000000000002685",
+    "createDisputeInquiry": "4000000000001976",
+    "refundFail": "4000000000005126",
     "authenticationRequired": "4000002760003184",
     "authenticationRequiredOnSetup": "4000002500003155",
     "threeDSecure2Required": "4000000000003220",

@@ -1,13 +1,14 @@
 """The life of a checkout session: open, then complete (paid, unpaid, free) or expired.
 
 The hosted page, the API and the control commands all end here, so there is one way to pay.
-Leaves the money to ``payment`` and the receipt to ``invoicing``.
+Leaves the money to ``payment``, the receipt to ``invoicing`` and plans to ``subscribing``.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from stripe_sandbox import invoicing, payment
+from stripe_sandbox import invoicing, payment, setup, subscribing
+from stripe_sandbox.billing import collect, discounts
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.kinds import Json
@@ -68,18 +69,26 @@ def need_open(call: Call, session: Json) -> None:
     raise ApiError(message, code="checkout_session_not_open")
 
 
+def needs_method(session: Json) -> bool:
+    """Tell whether the buyer has to give a payment method, though nothing may be due today."""
+    if session["mode"] == "setup" or session["amount_total"]:
+        return True
+    return bool(session["mode"] == "subscription" and session["payment_method_collection"] == "always")
+
+
 def pay(call: Call, session: Json, method: Json | None, buyer: Buyer) -> Result:
-    """Try to pay an open session; `method` is ``None`` exactly when nothing is due."""
+    """Try to pay an open session; `method` is ``None`` exactly when none is needed."""
     need_open(call, session)
     session = _remember_buyer(call, session, buyer)
-    if session["amount_total"] == 0:
-        done = _complete(call, session, None)
-        return Result("no_payment_required", done, next_url=success_url(done))
-    assert method is not None
-    intent = _intent_of(call, session)
-    session = call.save(session | {"payment_intent": intent["id"]})
+    if method is None:
+        return _done(call, session, "no_payment_required")
+    if not session["amount_total"]:
+        intent = _setup_of(call, session)
+        return _after_setup(call, session, setup.confirm(call, intent, method))
+    intent = _intent_of(call, session, method)
     attempt = payment.confirm(call, intent, method)
-    return _after(call, session, attempt)
+    collect.after(call, attempt)
+    return _after(call, call.need("checkout.session", session["id"]), attempt)
 
 
 def authenticate(call: Call, intent: Json, *, passed: bool) -> Result | None:
@@ -87,13 +96,18 @@ def authenticate(call: Call, intent: Json, *, passed: bool) -> Result | None:
     session = session_of(call, intent)
     if session is not None:
         need_open(call, session)
+    if intent["object"] == "setup_intent":
+        ended = setup.authenticate(call, intent, passed=passed)
+        return None if session is None else _after_setup(call, session, ended)
     attempt = payment.authenticate(call, intent, passed=passed)
+    collect.after(call, attempt)
     return None if session is None else _after(call, session, attempt)
 
 
 def settle(call: Call, intent: Json, *, paid: bool) -> Json:
     """End a delayed payment and tell its session; returns the intent."""
     attempt = payment.settle(call, intent, paid=paid)
+    collect.after(call, attempt)
     session = session_of(call, intent)
     if session is None:
         return attempt.intent
@@ -101,7 +115,7 @@ def settle(call: Call, intent: Json, *, paid: bool) -> Json:
         call.emit("checkout.session.async_payment_failed", session)
         return attempt.intent
     session = session | {"payment_status": "paid"}
-    if session["invoice_creation"]["enabled"]:
+    if session["mode"] == "payment" and session["invoice_creation"]["enabled"]:
         session["invoice"] = invoicing.for_session(call, session, attempt.intent)["id"]
     call.save(session, "checkout.session.async_payment_succeeded")
     return attempt.intent
@@ -110,6 +124,7 @@ def settle(call: Call, intent: Json, *, paid: bool) -> Json:
 def expire(call: Call, session: Json) -> Json:
     """Close an open session for good, and cancel a payment that was begun."""
     done = session | {"status": "expired", "url": None}
+    subscribing.forget(call, session)
     if session["payment_intent"]:
         intent = call.need("payment_intent", session["payment_intent"])
         if intent["status"] in payment.CONFIRMABLE:
@@ -118,9 +133,10 @@ def expire(call: Call, session: Json) -> Json:
 
 
 def expire_due(call: Call) -> int:
-    """Expire every open session whose time is over; returns how many."""
+    """Expire every open session whose time is over on the call's clock; returns how many."""
     over = Where("json_extract(body, '$.expires_at') <= ?", (call.now,))
-    due = call.store.find("checkout.session", [field_is("status", "open"), over])
+    same = Where("coalesce(json_extract(private, '$.clock'), '') = ?", (call.clock,))
+    due = call.store.find("checkout.session", [field_is("status", "open"), over, same])
     for session in due:
         expire(call, session)
     return len(due)
@@ -139,9 +155,20 @@ def _after(call: Call, session: Json, attempt: payment.Attempt) -> Result:
     if intent["status"] == "requires_action":
         url = intent["next_action"]["redirect_to_url"]["url"]
         return Result("requires_action", session, next_url=url)
-    done = _complete(call, session, intent)
-    outcome: Outcome = "succeeded" if intent["status"] == "succeeded" else "processing"
-    return Result(outcome, done, next_url=success_url(done))
+    paid = intent["status"] == "succeeded"
+    return _done(call, session, "succeeded" if paid else "processing", intent)
+
+
+def _after_setup(call: Call, session: Json, attempt: setup.Attempt) -> Result:
+    if attempt.error is not None:
+        return Result("declined", session, attempt.error)
+    intent = attempt.intent
+    if intent["status"] == "requires_action":
+        url = intent["next_action"]["redirect_to_url"]["url"]
+        return Result("requires_action", session, next_url=url)
+    if session["mode"] == "subscription":
+        subscribing.begun(call, session, call.need("payment_method", intent["payment_method"]))
+    return _done(call, session, "no_payment_required")
 
 
 def _remember_buyer(call: Call, session: Json, buyer: Buyer) -> Json:
@@ -158,7 +185,7 @@ def _remember_buyer(call: Call, session: Json, buyer: Buyer) -> Json:
     notes = call.store.private(session["id"])
     wants_customer = (
         session["customer_creation"] == "always"
-        or session["invoice_creation"]["enabled"]
+        or (session["invoice_creation"] or {}).get("enabled")
         or notes["payment_intent_data"].get("setup_future_usage")
     )
     if session["customer"] is None and wants_customer:
@@ -168,7 +195,16 @@ def _remember_buyer(call: Call, session: Json, buyer: Buyer) -> Json:
     return call.save(session)
 
 
-def _intent_of(call: Call, session: Json) -> Json:
+def _intent_of(call: Call, session: Json, method: Json) -> Json:
+    """Return the payment intent of a session, or of the first invoice of its subscription."""
+    if session["mode"] == "subscription":
+        subscription = subscribing.begun(call, session, None)
+        intent = subscribing.first_payment(call, subscription)
+        assert intent is not None, session["id"]
+        call.store.note(intent["id"], checkout_session=session["id"], return_url=_page(call, session))
+        if method["customer"] is None and method["type"] != "card":
+            payment.attach(call, method, session["customer"])
+        return intent
     if session["payment_intent"]:
         return call.need("payment_intent", session["payment_intent"])
     given = call.store.private(session["id"])["payment_intent_data"]
@@ -183,15 +219,36 @@ def _intent_of(call: Call, session: Json) -> Json:
         "payment_method_types": session["payment_method_types"],
     }
     body = payments.payment_intent(call.now, fields)
-    return_url = f"{call.base_url}/c/pay/{session['id']}"
-    notes = {
-        "checkout_session": session["id"],
-        "return_url": return_url,
+    notes = {"checkout_session": session["id"], "return_url": _page(call, session)}
+    call.add(body, "payment_intent.created", private=notes)
+    call.save(session | {"payment_intent": body["id"]})
+    return body
+
+
+def _setup_of(call: Call, session: Json) -> Json:
+    """Return the setup intent of a session in which nothing is due today."""
+    if session["setup_intent"]:
+        return call.need("setup_intent", session["setup_intent"])
+    given = call.store.private(session["id"])["setup_intent_data"]
+    fields = {
+        "customer": session["customer"],
+        "description": given.get("description"),
+        "metadata": given.get("metadata", {}),
+        "payment_method_types": session["payment_method_types"],
     }
-    return call.add(body, "payment_intent.created", private=notes)
+    notes = {"checkout_session": session["id"], "return_url": _page(call, session)}
+    intent = setup.create(call, fields, notes)
+    call.save(session | {"setup_intent": intent["id"] if session["mode"] == "setup" else None})
+    return intent
 
 
-def _complete(call: Call, session: Json, intent: Json | None) -> Json:
+def _page(call: Call, session: Json) -> str:
+    return f"{call.base_url}/c/pay/{session['id']}"
+
+
+def _done(call: Call, session: Json, outcome: Outcome, intent: Json | None = None) -> Result:
+    """Complete a session, with what it sold."""
+    session = call.need("checkout.session", session["id"])
     status = "no_payment_required"
     if intent is not None:
         status = "paid" if intent["status"] == "succeeded" else "unpaid"
@@ -206,9 +263,22 @@ def _complete(call: Call, session: Json, intent: Json | None) -> Json:
         },
     }
     _update_customer(call, done)
-    if done["invoice_creation"]["enabled"] and status != "unpaid":
-        done["invoice"] = invoicing.for_session(call, done, intent)["id"]
-    return call.save(done, "checkout.session.completed")
+    if done["mode"] == "subscription":
+        subscription = subscribing.begun(call, done, None)
+        done |= {"subscription": subscription["id"], "invoice": subscription["latest_invoice"]}
+    elif done["mode"] == "payment":
+        _redeem(call, done)
+        if done["invoice_creation"]["enabled"] and status != "unpaid":
+            done["invoice"] = invoicing.for_session(call, done, intent)["id"]
+    call.save(done, "checkout.session.completed")
+    return Result(outcome, done, next_url=success_url(done))
+
+
+def _redeem(call: Call, session: Json) -> None:
+    """Use up the coupons of a session in payment mode."""
+    sources = call.store.private(session["id"])["discount_sources"]
+    owner = {"checkout_session": session["id"], "customer": session["customer"]}
+    call.store.note(session["id"], discounts=discounts.redeem(call, sources, **owner))
 
 
 def _update_customer(call: Call, session: Json) -> None:

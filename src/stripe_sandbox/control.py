@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from stripe_sandbox import buyer, checkout
 from stripe_sandbox.api import webhook_endpoints
+from stripe_sandbox.billing import invoices
 from stripe_sandbox.call import Call
 from stripe_sandbox.delivery import Courier
 from stripe_sandbox.errors import ApiError
@@ -31,6 +32,9 @@ def routes() -> list[Route]:
         Route("/_sandbox/checkout/sessions/{id}/pay", _answered(pay), methods=["POST"]),
         Route("/_sandbox/checkout/sessions/{id}/settle", _answered(settle), methods=["POST"]),
         Route("/_sandbox/payment_intents/{id}/settle", _answered(settle), methods=["POST"]),
+        Route("/_sandbox/setup_intents/{id}/authenticate", _answered(authenticate), methods=["POST"]),
+        Route("/_sandbox/invoices/{id}/settle", _answered(settle), methods=["POST"]),
+        Route("/_sandbox/invoices/{id}/authenticate", _answered(authenticate), methods=["POST"]),
         Route("/_sandbox/payment_intents/{id}/authenticate", _answered(authenticate), methods=["POST"]),
         Route("/_sandbox/deliveries", _answered(deliveries), methods=["GET"]),
         Route("/_sandbox/events/{id}/resend", _answered(resend), methods=["POST"]),
@@ -65,7 +69,9 @@ async def pay(request: Request, given: Json) -> Json:
         method = buyer.method_of(call, session, who, _typed(given))
         result = checkout.pay(call, session, method, who)
         if result.outcome == "requires_action" and "authenticate" in given:
-            intent = call.need("payment_intent", result.session["payment_intent"])
+            assert result.next_url is not None
+            intent = call.store.get(result.next_url.rpartition("/")[2])
+            assert intent is not None
             passed = given["authenticate"] in (True, "complete")
             ended = checkout.authenticate(call, intent, passed=passed)
             assert ended is not None
@@ -90,12 +96,13 @@ async def settle(request: Request, given: Json) -> Json:
 async def authenticate(request: Request, given: Json) -> Json:
     """End a 3-D Secure step: ``outcome`` is ``complete`` or ``fail``."""
     with _work(request) as call:
-        intent = call.need("payment_intent", request.path_params["id"])
+        intent = _intent(call, request.path_params["id"])
         if intent["status"] != "requires_action":
             message = f"The payment is {intent['status']} and needs no authentication."
             raise ApiError(message)
-        checkout.authenticate(call, intent, passed=given.get("outcome", "complete") == "complete")
-        return call.need("payment_intent", intent["id"])
+        passed = given.get("outcome", "complete") == "complete"
+        checkout.authenticate(call, intent, passed=passed)
+        return call.need(intent["object"], intent["id"])
 
 
 async def deliveries(request: Request, _given: Json) -> Json:
@@ -196,7 +203,7 @@ def _object(body: bytes) -> Json:
 
 def _work(request: Request, params: Json | None = None) -> AbstractContextManager[Call]:
     sandbox: Sandbox = request.app.state.sandbox
-    return sandbox.work(str(request.base_url).rstrip("/"), params)
+    return sandbox.work(str(request.base_url).rstrip("/"), params, request.path_params.get("id", ""))
 
 
 def _typed(given: Json) -> dict[str, str]:
@@ -215,11 +222,18 @@ def _typed(given: Json) -> dict[str, str]:
 
 
 def _intent(call: Call, object_id: str) -> Json:
-    """Return the intent, named itself or through its session."""
-    if not object_id.startswith("cs_"):
-        return call.need("payment_intent", object_id)
-    session = call.need("checkout.session", object_id)
-    if session["payment_intent"] is None:
-        message = "This session has no payment."
+    """Return the intent, named itself or through its session or invoice."""
+    if object_id.startswith("seti_"):
+        return call.need("setup_intent", object_id)
+    if object_id.startswith("cs_"):
+        session = call.need("checkout.session", object_id)
+        invoice_id, intent_id = session["invoice"], session["payment_intent"]
+    else:
+        invoice_id, intent_id = (object_id, None) if object_id.startswith("in_") else (None, object_id)
+    if invoice_id and intent_id is None:
+        intent = invoices.intent_of(call, invoice_id)
+        intent_id = intent["id"] if intent else None
+    if intent_id is None:
+        message = "There is no payment."
         raise ApiError(message)
-    return call.need("payment_intent", session["payment_intent"])
+    return call.need("payment_intent", intent_id)

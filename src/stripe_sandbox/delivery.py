@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from stripe_sandbox import checkout, events
+from stripe_sandbox import events
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.sandbox import Sandbox
 
@@ -70,13 +70,12 @@ class Courier:
         self.wake()
 
     async def run(self) -> None:
-        """Send what is due and expire sessions that are over, until cancelled."""
+        """Send what is due, until cancelled."""
         async with httpx.AsyncClient(timeout=self.time_out, follow_redirects=False, trust_env=False) as http:
             try:
                 while True:
                     self._bell.clear()
                     self._start_due(http)
-                    self._expire_sessions()
                     await self._rest()
             finally:
                 for task in self._tasks:
@@ -176,9 +175,3 @@ class Courier:
                 row["id"],
             ),
         )
-
-    def _expire_sessions(self) -> None:
-        with self.sandbox.store.transaction():
-            ended = checkout.expire_due(self.sandbox.call())
-        if ended:
-            self.wake()

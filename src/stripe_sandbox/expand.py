@@ -11,6 +11,7 @@ from stripe_sandbox.kinds import Json
 from stripe_sandbox.store import field_is
 
 _DEEPEST = 4
+_ENDED = ("canceled", "incomplete_expired")
 
 
 def expanded(call: Call, body: Json, paths: Sequence[str]) -> Json:
@@ -49,7 +50,7 @@ def _lookup(call: Call, object_id: str, path: str) -> Json:
     return found
 
 
-def _computed(call: Call, node: Json, name: str, path: str) -> Json:
+def _computed(call: Call, node: Json, name: str, path: str) -> Json | None:
     make = _ON_DEMAND.get((str(node.get("object")), name))
     if make is None:
         raise _cannot(path)
@@ -77,6 +78,21 @@ def _payments(call: Call, node: Json) -> Json:
     return _list(found, "/v1/invoice_payments")
 
 
+def _confirmation_secret(call: Call, node: Json) -> Json | None:
+    """Return what a page needs to pay an open invoice."""
+    found = call.store.find("invoice_payment", [field_is("invoice", node["id"])], limit=1)
+    if not found or node["status"] != "open":
+        return None
+    intent = call.need("payment_intent", found[0]["payment"]["payment_intent"])
+    return {"client_secret": intent["client_secret"], "type": "payment_intent"}
+
+
+def _subscriptions(call: Call, node: Json) -> Json:
+    owner = [field_is("customer", node["id"])]
+    found = [one for one in call.store.find("subscription", owner) if one["status"] not in _ENDED]
+    return _list(found, f"/v1/customers/{node['id']}/subscriptions")
+
+
 def _refunds(call: Call, node: Json) -> Json:
     found = call.store.find("refund", [field_is("charge", node["id"])])
     return _list(found, f"/v1/charges/{node['id']}/refunds")
@@ -89,11 +105,12 @@ def _empty(name: str) -> Callable[[Call, Json], Json]:
     return make
 
 
-_ON_DEMAND: dict[tuple[str, str], Callable[[Call, Json], Json]] = {
+_ON_DEMAND: dict[tuple[str, str], Callable[[Call, Json], Json | None]] = {
     ("checkout.session", "line_items"): _line_items,
+    ("invoice", "confirmation_secret"): _confirmation_secret,
     ("invoice", "payments"): _payments,
     ("charge", "refunds"): _refunds,
     ("customer", "sources"): _empty("sources"),
-    ("customer", "subscriptions"): _empty("subscriptions"),
+    ("customer", "subscriptions"): _subscriptions,
     ("customer", "tax_ids"): _empty("tax_ids"),
 }

@@ -1,11 +1,14 @@
 """Makes the paid invoice that a checkout session in payment mode asks for as a receipt.
 
-Leaves subscription invoices to a later part.
+Leaves invoices of subscriptions, and those made by hand, to ``billing``.
 """
 
+from stripe_sandbox.billing import invoices, lines
 from stripe_sandbox.call import Call
+from stripe_sandbox.ids import new_id
 from stripe_sandbox.kinds import Json
-from stripe_sandbox.shapes import invoices
+from stripe_sandbox.shapes import invoices as shapes
+from stripe_sandbox.shapes import lines as line_shapes
 
 
 def for_session(call: Call, session: Json, intent: Json | None) -> Json:
@@ -15,32 +18,30 @@ def for_session(call: Call, session: Json, intent: Json | None) -> Json:
     """
     customer = call.need("customer", session["customer"])
     wanted = session["invoice_creation"]["invoice_data"]
-    draft = invoices.invoice(
-        call.now,
-        customer,
-        {
-            "currency": session["currency"],
-            "description": wanted["description"],
-            "footer": wanted["footer"],
-            "metadata": wanted["metadata"] or {},
-            "custom_fields": wanted["custom_fields"],
-            **_amounts(session["amount_total"], paid=False),
-        },
-    )
-    items = call.store.private(session["id"])["line_items"]
-    draft["lines"]["data"] = [invoices.invoice_line(call.now, draft["id"], item) for item in items]
+    notes = call.store.private(session["id"])
+    fields = {
+        "automatic_tax": session["automatic_tax"] | {"disabled_reason": None},
+        "currency": session["currency"],
+        "custom_fields": wanted["custom_fields"],
+        "description": wanted["description"],
+        "discounts": notes.get("discounts", []),
+        "footer": wanted["footer"],
+        "metadata": wanted["metadata"] or {},
+    }
+    billed = [_line(call, item) for item in notes["line_items"]]
+    draft = invoices.composed(call, customer, [], billed, fields)
     call.add(draft, "invoice.created")
-    opened = _finalise(call, draft, customer)
+    opened = _opened(call, draft, customer)
     if intent is not None:
-        entry = invoices.invoice_payment(call.now, opened, intent)
+        entry = shapes.invoice_payment(call.now, opened, intent)
         call.add(entry, "invoice_payment.paid")
-    total = session["amount_total"]
     paid = opened | {
         "status": "paid",
         "attempted": True,
         "attempt_count": 1 if intent is not None else 0,
+        "amount_paid": opened["amount_due"],
+        "amount_remaining": 0,
         "status_transitions": opened["status_transitions"] | {"paid_at": call.now},
-        **_amounts(total, paid=True),
     }
     call.save(paid)
     call.emit("invoice.paid", paid)
@@ -48,7 +49,7 @@ def for_session(call: Call, session: Json, intent: Json | None) -> Json:
     return paid
 
 
-def _finalise(call: Call, draft: Json, customer: Json) -> Json:
+def _opened(call: Call, draft: Json, customer: Json) -> Json:
     sequence = customer["next_invoice_sequence"]
     call.save(customer | {"next_invoice_sequence": sequence + 1})
     page = f"{call.base_url}/i/{draft['id']}"
@@ -62,13 +63,29 @@ def _finalise(call: Call, draft: Json, customer: Json) -> Json:
     return call.save(opened, "invoice.finalized")
 
 
-def _amounts(total: int, *, paid: bool) -> Json:
-    return {
-        "amount_due": total,
-        "amount_paid": total if paid else 0,
-        "amount_remaining": 0 if paid else total,
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "total": total,
-        "total_excluding_tax": total,
+def _line(call: Call, item: Json) -> Json:
+    """Return the invoice line for one line item of a session."""
+    details = {
+        "invoice_item": new_id("ii"),
+        "proration": False,
+        "proration_details": None,
+        "subscription": None,
     }
+    parent = {
+        "invoice_item_details": details,
+        "subscription_item_details": None,
+        "type": "invoice_item_details",
+    }
+    return line_shapes.line(
+        lines.DRAFT,
+        {
+            "amount": item["amount_subtotal"],
+            "currency": item["currency"],
+            "description": item["description"],
+            "metadata": dict(item["metadata"]),
+            "parent": parent,
+            "period": {"end": call.now, "start": call.now},
+            "pricing": line_shapes.pricing(item["price"]),
+            "quantity": item["quantity"],
+        },
+    )

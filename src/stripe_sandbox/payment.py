@@ -55,11 +55,12 @@ def confirm(call: Call, intent: Json, method: Json, *, off_session: bool = False
     if method["type"] != "card":
         return Attempt(_process(call, intent, method))
     card = cards.by_number(call.store.private(method["id"])["number"])
-    if card.authenticates and off_session:
+    asks = card.authenticates and not (card.once and call.store.private(method["id"]).get("set_up"))
+    if asks and off_session:
         message = "Your card was declined. This transaction requires authentication."
         refusal = CardError(message, code="authentication_required", decline_code="authentication_required")
         return Attempt(_decline(call, intent, method, refusal), refusal)
-    if card.authenticates:
+    if asks:
         return Attempt(_ask_for_authentication(call, intent))
     refused = cards.decline(card)
     if refused is not None:
@@ -151,6 +152,8 @@ def _succeed(
     entry = payments.balance_transaction(call.now, charge, amount=intent["amount"], fee=fee)
     charge["balance_transaction"] = call.add(entry)["id"]
     call.save(charge, "charge.succeeded")
+    if intent["setup_future_usage"]:
+        call.store.note(method["id"], set_up=True)
     if intent["setup_future_usage"] and intent["customer"]:
         attach(call, method, intent["customer"])
     intent = intent | {

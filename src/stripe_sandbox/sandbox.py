@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from stripe_sandbox import clocks
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.idempotency import Keys
@@ -48,15 +49,18 @@ class Sandbox:
         return Call(store=self.store, now=self.now, base_url=base_url or self.base_url, **details)
 
     @contextmanager
-    def work(self, base_url: str | None = None, params: Json | None = None) -> Iterator[Call]:
-        """Give a `Call` inside a transaction of its own, then tell the courier.
+    def work(
+        self, base_url: str | None = None, params: Json | None = None, about: str = ""
+    ) -> Iterator[Call]:
+        """Give a `Call` inside a transaction of its own, at the time of the object `about`; then tell the courier.
 
         A refusal that keeps its effects (a declined card) commits and goes on to the caller.
         """
         kept: ApiError | None = None
         with self.store.transaction():
             try:
-                yield self.call(base_url, params=params or {})
+                call = self.call(base_url, params=params or {})
+                yield clocks.at(call, self.store.get(about)) if about else call
             except ApiError as refusal:
                 if not refusal.keeps_effects:
                     raise

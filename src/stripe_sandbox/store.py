@@ -51,6 +51,16 @@ CREATE TABLE IF NOT EXISTS deliveries (
   UNIQUE (event, endpoint)
 );
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (status, next_at);
+CREATE TABLE IF NOT EXISTS alarms (
+  object TEXT NOT NULL,
+  what TEXT NOT NULL,
+  clock TEXT NOT NULL DEFAULT '',
+  at INTEGER NOT NULL,
+  PRIMARY KEY (object, what)
+);
+CREATE INDEX IF NOT EXISTS alarms_due ON alarms (clock, at);
+CREATE INDEX IF NOT EXISTS objects_invoice ON objects (kind, json_extract(body, '$.invoice'));
+CREATE INDEX IF NOT EXISTS objects_subscription ON objects (kind, json_extract(body, '$.subscription'));
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -95,6 +105,16 @@ class Store:
             self.db.execute("ROLLBACK")
             raise
         self.db.execute("COMMIT")
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Undo all that the block writes, inside a transaction: for previews of what would happen."""
+        self.db.execute("SAVEPOINT rehearsal")
+        try:
+            yield
+        finally:
+            self.db.execute("ROLLBACK TO rehearsal")
+            self.db.execute("RELEASE rehearsal")
 
     def add(self, body: Json, *, private: Json | None = None, created: int) -> Json:
         """Write down a new object; `created` is in seconds since 1970."""

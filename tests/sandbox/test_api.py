@@ -96,7 +96,7 @@ def test_an_older_version_gets_the_older_shapes(shop: Shop) -> None:
         ("checkout/sessions", {"mode": "subscription"}, "parameter_missing", "success_url"),
         ("refunds", {"charge": "ch_none"}, "resource_missing", "charge"),
         ("customers", {"email": "nobody"}, "email_invalid", "email"),
-        ("customers", {"test_clock": "clock_1"}, "sandbox_unsupported", "test_clock"),
+        ("customers", {"next_invoice_sequence": "5"}, "sandbox_unsupported", "next_invoice_sequence"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(
@@ -117,7 +117,7 @@ def test_an_unknown_object_is_not_found(client: stripe.StripeClient) -> None:
 
 
 def test_a_route_left_to_later_says_so(sandbox: Running) -> None:
-    answer = sandbox.http().get("/v1/disputes")
+    answer = sandbox.http().get("/v1/subscription_schedules")
     nowhere = sandbox.http().get("/v1/nowhere")
 
     assert (answer.status_code, nowhere.status_code) == (404, 404)

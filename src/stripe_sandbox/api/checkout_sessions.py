@@ -1,8 +1,9 @@
-"""``/v1/checkout/sessions`` in payment mode. Leaves paying to ``checkout``."""
+"""``/v1/checkout/sessions`` in all three modes. Leaves its lines to ``session_lines``, paying to ``checkout``."""
 
 from stripe_sandbox import checkout, payment
-from stripe_sandbox.api import changes, lists, prices
+from stripe_sandbox.api import changes, lists, session_lines, terms
 from stripe_sandbox.api.routes import LIST, endpoint
+from stripe_sandbox.billing import discounts
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, only, unsupported
 from stripe_sandbox.kinds import Json
@@ -12,12 +13,18 @@ from stripe_sandbox.store import Where
 _DAY = 24 * 3600
 _HALF_HOUR = 30 * 60
 _MOST_LINES = 100
-_SMALLEST = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "cad": 50, "aud": 50, "chf": 50}
-"""Smallest charge in minor units: docs.stripe.com/currencies#minimum-and-maximum-charge-amounts."""
-
 _INVOICE = ("enabled", "invoice_data")
 _INVOICE_DATA = ("custom_fields", "description", "footer", "metadata")
 _INTENT_DATA = ("description", "metadata", "receipt_email", "setup_future_usage")
+_SETUP_DATA = ("description", "metadata")
+_SUBSCRIPTION_DATA = (
+    "description",
+    "metadata",
+    "trial_period_days",
+    "trial_end",
+    "trial_settings",
+    "billing_mode",
+)
 _URLS = ("success_url", "cancel_url")
 
 
@@ -45,35 +52,41 @@ _URLS = ("success_url", "cancel_url")
     "ui_mode",
     "phone_number_collection",
     "automatic_tax",
+    "discounts",
+    "subscription_data",
+    "setup_intent_data",
 )
 def create(call: Call) -> Json:
     """Open a session; prices and quantities are bound now."""
     _check(call)
     params = call.params
-    lines = [_line(call, place, line) for place, line in enumerate(params["line_items"])]
-    currency = _one_currency(lines)
-    total = sum(line["amount_total"] for line in lines)
-    smallest = _SMALLEST.get(currency, 1)
-    if 0 < total < smallest:
-        message = (
-            "The Checkout Session's total amount due must add up to at least "
-            f"{smallest} {currency} in minor units."
-        )
-        raise ApiError(message, code="amount_too_small")
-    body = shapes.session(call.now, _fields(call, currency, total))
+    mode = params["mode"]
+    trial = _trial_end(call)
+    sources = params.get("discounts") or []
+    taxed = bool(params.get("automatic_tax", {}).get("enabled"))
+    lines = session_lines.read(call, trial=trial is not None) if mode != "setup" else []
+    if lines:
+        lines = session_lines.reckoned(call, lines, sources, taxed=taxed)
+    body = shapes.session(call.now, _fields(call, lines) | _discounts(call, sources))
+    body["automatic_tax"] |= {"enabled": taxed, "status": "complete" if taxed else None}
     body["url"] = f"{call.base_url}/c/pay/{body['id']}"
+    data = params.get("subscription_data", {})
     notes = {
+        "clock": call.clock,
+        "customer_update": only(params.get("customer_update", {}), "customer_update", "address", "name"),
+        "discount_sources": sources,
         "line_items": lines,
         "payment_intent_data": params.get("payment_intent_data", {}),
-        "customer_update": only(params.get("customer_update", {}), "customer_update", "address", "name"),
+        "setup_intent_data": params.get("setup_intent_data", {}),
+        "subscription_data": data | {"trial_end": trial},
     }
     return call.add(body, private=notes)
 
 
-@endpoint("GET", "/v1/checkout/sessions", *LIST, "customer", "payment_intent", "status")
+@endpoint("GET", "/v1/checkout/sessions", *LIST, "customer", "payment_intent", "subscription", "status")
 def list_all(call: Call) -> Json:
     """List sessions by customer, payment intent or status."""
-    where: list[Where] = lists.matching(call, "customer", "payment_intent", "status")
+    where: list[Where] = lists.matching(call, "customer", "payment_intent", "subscription", "status")
     return lists.page(call, "checkout.session", "/v1/checkout/sessions", where)
 
 
@@ -119,24 +132,65 @@ def _need(call: Call) -> Json:
 def _check(call: Call) -> None:
     """Refuse what is missing, contradictory or left to a later part."""
     params = call.params
-    for name in ("mode", "success_url", "line_items"):
+    needed = ("mode", "success_url", *(() if params.get("mode") == "setup" else ("line_items",)))
+    for name in needed:
         if not params.get(name):
             message = f"Missing required param: {name}."
             raise ApiError(message, code="parameter_missing", param=name)
-    for name, value in (("mode", "payment"), ("ui_mode", "hosted_page")):
-        if params.get(name, value) != value:
-            raise unsupported(name)
-    for name in ("automatic_tax", "phone_number_collection"):
-        if params.get(name, {}).get("enabled"):
-            raise unsupported(f"{name}[enabled]")
-    if len(params["line_items"]) > _MOST_LINES:
+    if params.get("ui_mode", "hosted_page") != "hosted_page":
+        raise unsupported("ui_mode")
+    if params.get("phone_number_collection", {}).get("enabled"):
+        raise unsupported("phone_number_collection[enabled]")
+    _check_mode(call)
+    if len(params.get("line_items", [])) > _MOST_LINES:
         message = f"Invalid array: line_items can have at most {_MOST_LINES} entries."
         raise ApiError(message, param="line_items")
     invoice = only(params.get("invoice_creation", {}), "invoice_creation", *_INVOICE)
     only(invoice.get("invoice_data", {}), "invoice_creation[invoice_data]", *_INVOICE_DATA)
     only(params.get("payment_intent_data", {}), "payment_intent_data", *_INTENT_DATA)
+    only(params.get("setup_intent_data", {}), "setup_intent_data", *_SETUP_DATA)
+    only(params.get("subscription_data", {}), "subscription_data", *_SUBSCRIPTION_DATA)
     _check_urls_and_expiry(call)
     _check_customer(call)
+
+
+def _check_mode(call: Call) -> None:
+    """Refuse what belongs to another mode."""
+    params = call.params
+    mode = params["mode"]
+    places = {
+        "payment_intent_data": "payment",
+        "invoice_creation": "payment",
+        "subscription_data": "subscription",
+        "setup_intent_data": "setup",
+    }
+    for name, home in places.items():
+        if name in params and mode != home:
+            message = f"You can not pass `{name}` in `{mode}` mode."
+            raise ApiError(message, param=name)
+    if mode == "setup" and "line_items" in params:
+        message = "You can not pass `line_items` in `setup` mode."
+        raise ApiError(message, param="line_items")
+    if params.get("discounts") and params.get("allow_promotion_codes"):
+        message = "You may only specify one of these parameters: allow_promotion_codes, discounts."
+        raise ApiError(message, param="allow_promotion_codes")
+
+
+def _trial_end(call: Call) -> int | None:
+    if call.params["mode"] != "subscription":
+        return None
+    return terms.trial_end(call, call.params.get("subscription_data", {}), [])
+
+
+def _discounts(call: Call, sources: list[Json]) -> Json:
+    """Return the session's fields that show its coupons and codes."""
+    found = [discounts.coupon_of(call, source, call.params.get("customer")) for source in sources]
+    return {
+        "discounts": [
+            {"coupon": None if code else coupon["id"], "promotion_code": code["id"] if code else None}
+            for coupon, code in found
+        ]
+    }
 
 
 def _check_customer(call: Call) -> None:
@@ -167,63 +221,10 @@ def _check_urls_and_expiry(call: Call) -> None:
     raise ApiError(message, param="expires_at")
 
 
-def _line(call: Call, place: int, given: Json) -> Json:
-    param = f"line_items[{place}]"
-    if ("price" in given) == ("price_data" in given):
-        message = f"You must specify either `{param}[price]` or `{param}[price_data]`."
-        raise ApiError(message, code="parameter_missing", param=f"{param}[price]")
-    quantity = given.get("quantity")
-    if quantity is None or quantity < 1:
-        message = "Quantity is required. Add `quantity` of at least 1 to `line_items`."
-        code = "parameter_missing" if quantity is None else "parameter_invalid_integer"
-        raise ApiError(message, code=code, param=f"{param}[quantity]")
-    if "price" in given:
-        price = call.need("price", given["price"], param=f"{param}[price]")
-        if not price["active"]:
-            message = "The price specified is inactive. This field only accepts active prices."
-            raise ApiError(message, param=f"{param}[price]")
-    else:
-        price = _inline_price(call, given["price_data"], param)
-    for name in ("tax_rates", "adjustable_quantity"):
-        if name in given:
-            raise unsupported(f"{param}[{name}]")
-    if price["recurring"] or price["unit_amount"] is None:
-        message = (
-            "You specified `payment` mode but passed a recurring price. Either switch to "
-            "`subscription` mode or use only one-time prices."
-        )
-        raise ApiError(message, param=param)
-    product = call.need("product", price["product"], param=f"{param}[price]")
-    return shapes.line_item(
-        price,
-        description=product["name"],
-        quantity=quantity,
-        metadata=changes.metadata(given.get("metadata")),
-    )
-
-
-def _inline_price(call: Call, given: Json, param: str) -> Json:
-    if "product" in given:
-        product = call.need("product", given["product"], param=f"{param}[price_data][product]")
-    elif "product_data" in given:
-        product = prices.new_product(call, given["product_data"] | {"active": False})
-    else:
-        message = f"Missing required param: {param}[price_data][product_data]."
-        name = f"{param}[price_data][product_data]"
-        raise ApiError(message, code="parameter_missing", param=name)
-    return prices.new(call, product["id"], given, listed=False)
-
-
-def _one_currency(lines: list[Json]) -> str:
-    currencies = {line["currency"] for line in lines}
-    if len(currencies) > 1:
-        message = "All prices on a Checkout Session must be in the same currency."
-        raise ApiError(message, param="line_items")
-    return str(currencies.pop())
-
-
-def _fields(call: Call, currency: str, total: int) -> Json:
+def _fields(call: Call, lines: list[Json]) -> Json:
     params = call.params
+    mode = params["mode"]
+    currency = lines[0]["currency"] if lines else params.get("currency")
     if params.get("currency", currency) != currency:
         message = f"The prices are in {currency}; the sandbox has no currency options yet."
         raise ApiError(message, param="currency")
@@ -238,18 +239,24 @@ def _fields(call: Call, currency: str, total: int) -> Json:
         "submit_type",
         "billing_address_collection",
     )
+    nothing = {"amount_subtotal": None, "amount_total": None, "total_details": None}
+    fields |= session_lines.sums(lines) if lines else nothing
     fields |= {
-        "amount_subtotal": total,
-        "amount_total": total,
         "currency": currency,
         "expires_at": params.get("expires_at", call.now + _DAY),
-        "invoice_creation": shapes.invoice_creation(params.get("invoice_creation")),
         "metadata": changes.metadata(params.get("metadata")),
-        "payment_method_types": ["card", payment.bank_scheme(currency)],
-        "payment_method_collection": params.get("payment_method_collection", "if_required"),
+        "mode": mode,
+        "payment_method_types": ["card", payment.bank_scheme(currency or "usd")],
+        "payment_method_collection": params.get(
+            "payment_method_collection", "always" if mode == "subscription" else "if_required"
+        ),
+        "payment_status": "no_payment_required" if mode == "setup" else "unpaid",
     }
+    if mode == "payment":
+        fields["invoice_creation"] = shapes.invoice_creation(params.get("invoice_creation"))
     if "customer" not in params:
-        fields["customer_creation"] = params.get("customer_creation", "if_required")
+        always = "always" if mode != "payment" else "if_required"
+        fields["customer_creation"] = params.get("customer_creation", always)
     fields["customer_details"] = _known_buyer(call)
     return fields
 

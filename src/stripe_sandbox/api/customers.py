@@ -1,7 +1,9 @@
 """``/v1/customers``. Leaves payment methods of a customer to ``payment_methods``."""
 
-from stripe_sandbox.api import changes, lists
+from stripe_sandbox import clocks, payment
+from stripe_sandbox.api import changes, lists, payment_methods
 from stripe_sandbox.api.routes import LIST, endpoint
+from stripe_sandbox.billing import standing
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, missing
 from stripe_sandbox.kinds import Json
@@ -17,20 +19,33 @@ _TAKES = (
     "preferred_locales",
     "tax_exempt",
     "invoice_settings",
+    "balance",
 )
 
 
-@endpoint("POST", "/v1/customers", *_TAKES)
+@endpoint("POST", "/v1/customers", *_TAKES, "test_clock", "payment_method")
 def create(call: Call) -> Json:
     """Create a customer; two with the same e-mail are allowed, as at Stripe."""
     body = catalog.customer(call.now, {})
-    return call.add(_filled(call, body), "customer.created")
+    if call.params.get("test_clock"):
+        clock = call.need(clocks.KIND, call.params["test_clock"], param="test_clock", noun="testclock")
+        body["test_clock"] = clock["id"]
+    if "payment_method" not in call.params:
+        return call.add(_filled(call, body), "customer.created")
+    name, settings = call.params["payment_method"], call.params.pop("invoice_settings", {})
+    method = payment_methods.named(call, name, param="payment_method")
+    made = call.add(_filled(call, body), "customer.created")
+    payment.attach(call, method, made["id"])
+    if settings.get("default_payment_method") == name:
+        settings = settings | {"default_payment_method": method["id"]}
+    call.params["invoice_settings"] = settings
+    return call.save(made | {"invoice_settings": _invoice_settings(call, made)})
 
 
-@endpoint("GET", "/v1/customers", *LIST, "email")
+@endpoint("GET", "/v1/customers", *LIST, "email", "test_clock")
 def list_all(call: Call) -> Json:
     """List customers, optionally by exact e-mail."""
-    return lists.page(call, "customer", "/v1/customers", lists.matching(call, "email"))
+    return lists.page(call, "customer", "/v1/customers", lists.matching(call, "email", "test_clock"))
 
 
 @endpoint("GET", "/v1/customers/{}")
@@ -53,6 +68,9 @@ def update(call: Call) -> Json:
 def delete(call: Call) -> Json:
     """Delete a customer for good and let go of its payment methods."""
     before = call.need("customer", call.id)
+    for subscription in call.store.find("subscription", [field_is("customer", call.id)]):
+        if subscription["status"] not in standing.ENDED:
+            standing.end(call, subscription, "cancellation_requested")
     stub = {"id": call.id, "object": "customer", "deleted": True}
     call.save(stub)
     for method in call.store.find("payment_method", [field_is("customer", call.id)]):
@@ -82,6 +100,8 @@ def _filled(call: Call, old: Json) -> Json:
         )
     if "preferred_locales" in params:
         body["preferred_locales"] = params["preferred_locales"]
+    if "balance" in params:
+        body["balance"] = params["balance"]
     if "tax_exempt" in params:
         body["tax_exempt"] = params["tax_exempt"] or "none"
     if "invoice_settings" in params:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from stripe_sandbox import expand, forms, spec, versions
+from stripe_sandbox import clocks, expand, forms, spec, versions
 from stripe_sandbox.api import access, routes
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, unsupported
@@ -112,7 +112,7 @@ async def _execute(sandbox: Sandbox, asked: _Asked) -> Kept:
     try:
         if sandbox.latency and asked.method != "GET":
             await asyncio.sleep(sandbox.latency)
-        return _worked(sandbox, asked, handler, replace(call, now=sandbox.now))
+        return _worked(sandbox, asked, handler, clocks.of_request(replace(call, now=sandbox.now)))
     finally:
         if asked.key:
             sandbox.keys.in_use.discard(asked.key)

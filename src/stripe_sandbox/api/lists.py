@@ -68,12 +68,17 @@ def slice_of(call: Call, items: Sequence[Json], url: str) -> Json:
 
 def created(call: Call) -> list[Where]:
     """Return the conditions of the ``created`` parameter: a time, or bounds."""
-    given = call.params.get("created")
+    return within(call, "created", "created")
+
+
+def within(call: Call, name: str, column: str) -> list[Where]:
+    """Return the conditions of a parameter that is a time, or bounds of one."""
+    given = call.params.get(name)
     if given is None:
         return []
     if isinstance(given, int):
-        return [Where("created = ?", (given,))]
-    return [Where(f"created {_RANGE[name]} ?", (value,)) for name, value in given.items()]
+        return [Where(f"{column} = ?", (given,))]
+    return [Where(f"{column} {_RANGE[bound]} ?", (value,)) for bound, value in given.items()]
 
 
 def matching(call: Call, *names: str) -> list[Where]:

@@ -6,6 +6,7 @@ Leaves manual capture, mandates and saved customers' balances to a later part.
 from stripe_sandbox import payment
 from stripe_sandbox.api import changes, lists, payment_methods
 from stripe_sandbox.api.routes import LIST, endpoint
+from stripe_sandbox.billing import collect
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, unsupported
 from stripe_sandbox.kinds import Json
@@ -126,6 +127,7 @@ def _confirmed(call: Call, body: Json, method: Json | None) -> Json:
         raise ApiError(message, code="payment_intent_unexpected_state")
     off_session = bool(call.params.get("off_session"))
     attempt = payment.confirm(call, body, method, off_session=off_session)
+    collect.after(call, attempt)
     if attempt.error is not None:
         attempt.error.extra |= {"payment_intent": attempt.intent, "payment_method": method}
         raise attempt.error

@@ -28,7 +28,7 @@ def confirm(call: Call) -> Json:
         raise ApiError(message, code="checkout_amount_mismatch", param="expected_amount")
     method = None
     email = checkout.email_of(call, session)
-    if session["amount_total"]:
+    if checkout.needs_method(session):
         if "payment_method" not in call.params:
             message = "Missing required param: payment_method."
             raise ApiError(message, code="parameter_missing", param="payment_method")

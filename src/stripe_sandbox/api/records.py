@@ -1,4 +1,4 @@
-"""What is only read: charges, invoices, invoice payments, events, balance, account.
+"""What is only read: charges, invoice payments, events, balance, account.
 
 Leaves writing them to the engines.
 """
@@ -33,26 +33,6 @@ def update_charge(call: Call) -> Json:
     body = before | changes.fields(call.params, "description")
     body["metadata"] = changes.metadata(call.params.get("metadata"), before["metadata"])
     return call.save(body, "charge.updated", before)
-
-
-@endpoint("GET", "/v1/invoices", *LIST, "customer", "status", "collection_method")
-def list_invoices(call: Call) -> Json:
-    """List invoices."""
-    where = lists.matching(call, "customer", "status", "collection_method")
-    return lists.page(call, "invoice", "/v1/invoices", where)
-
-
-@endpoint("GET", "/v1/invoices/{}")
-def retrieve_invoice(call: Call) -> Json:
-    """Return an invoice."""
-    return call.need("invoice", call.id)
-
-
-@endpoint("GET", "/v1/invoices/{}/lines", *LIST)
-def invoice_lines(call: Call) -> Json:
-    """List the lines of an invoice."""
-    found = call.need("invoice", call.id)
-    return lists.slice_of(call, found["lines"]["data"], f"/v1/invoices/{call.id}/lines")
 
 
 @endpoint("GET", "/v1/invoice_payments", *LIST, "invoice", "payment", "status")

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from stripe_sandbox import buyer, cards, checkout, money, payment
+from stripe_sandbox import buyer, cards, checkout, clocks, money, payment
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.kinds import Json
@@ -64,6 +64,7 @@ async def pay_page(request: Request) -> Response:
     session = call.store.get(request.path_params["id"], "checkout.session")
     if session is None:
         return _notice("Page not found", "This checkout page does not exist.", status=404)
+    call = clocks.at(call, session)
     if session["status"] != "open" or session["expires_at"] <= call.now:
         return _closed(session)
     error = None
@@ -80,7 +81,7 @@ async def pay(request: Request) -> Response:
     typed = await _typed(request)
     session_id = request.path_params["id"]
     try:
-        with sandbox.work(_base(request)) as call:
+        with sandbox.work(_base(request), about=request.path_params["id"]) as call:
             session = call.need("checkout.session", session_id)
             if session["status"] == "open":
                 who = buyer.buyer_of(call, session, typed)
@@ -109,8 +110,8 @@ async def pay(request: Request) -> Response:
 async def threeds_page(request: Request) -> Response:
     """Show the bank's question of a 3-D Secure step."""
     call = _call(request)
-    intent = call.store.get(request.path_params["id"], "payment_intent")
-    if intent is None or intent["status"] != "requires_action":
+    intent = call.store.get(request.path_params["id"])
+    if intent is None or intent.get("status") != "requires_action":
         return _notice("Nothing to confirm", "This payment needs no authentication.", status=404)
     return _page("threeds.html", intent=intent)
 
@@ -120,9 +121,9 @@ async def threeds(request: Request) -> Response:
     sandbox: Sandbox = request.app.state.sandbox
     passed = (await _typed(request)).get("result") == "complete"
     try:
-        with sandbox.work(_base(request)) as call:
-            intent = call.need("payment_intent", request.path_params["id"])
-            if intent["status"] != "requires_action":
+        with sandbox.work(_base(request), about=request.path_params["id"]) as call:
+            intent = call.store.get(request.path_params["id"])
+            if intent is None or intent.get("status") != "requires_action":
                 return _notice("Nothing to confirm", "This payment needs no authentication.")
             result = checkout.authenticate(call, intent, passed=passed)
     except ApiError as problem:
@@ -220,7 +221,8 @@ def _form(
         items=call.store.private(session["id"])["line_items"],
         typed={name: typed.get(name, "") for name in known},
         email=checkout.email_of(call, session),
-        bank=payment.bank_scheme(session["currency"]),
+        free=not checkout.needs_method(session),
+        bank=payment.bank_scheme(session["currency"] or "usd"),
         cards=cards.CARDS,
         error=error,
         field=field,
@@ -233,10 +235,11 @@ def _back_to_shop(call: Call, intent: Json, *, passed: bool) -> Response:
     if not target:
         text = "You can close this page." if passed else "The authentication failed."
         return _notice("Authentication complete" if passed else "Authentication failed", text)
+    kind = intent["object"]
     query = urlencode(
         {
-            "payment_intent": intent["id"],
-            "payment_intent_client_secret": intent["client_secret"],
+            kind: intent["id"],
+            f"{kind}_client_secret": intent["client_secret"],
             "redirect_status": "succeeded" if passed else "failed",
         }
     )

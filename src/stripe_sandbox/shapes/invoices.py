@@ -109,52 +109,16 @@ def _unused() -> Json:
         "shipping_cost": None,
         "shipping_details": None,
         "starting_balance": 0,
+        "subtotal": 0,
+        "subtotal_excluding_tax": 0,
         "statement_descriptor": None,
         "test_clock": None,
+        "total": 0,
         "total_discount_amounts": [],
         "total_pretax_credit_amounts": [],
+        "total_excluding_tax": 0,
         "total_taxes": [],
         "webhooks_delivered_at": None,
-    }
-
-
-def invoice_line(now: int, invoice_id: str, item: Json) -> Json:
-    """Return the invoice line for one line item of a checkout session."""
-    price = item["price"]
-    return {
-        "id": new_id("il"),
-        "object": "line_item",
-        "amount": item["amount_total"],
-        "currency": item["currency"],
-        "description": item["description"],
-        "discount_amounts": [],
-        "discountable": True,
-        "discounts": [],
-        "invoice": invoice_id,
-        "livemode": False,
-        "metadata": dict(item["metadata"]),
-        "parent": {
-            "invoice_item_details": {
-                "invoice_item": new_id("ii"),
-                "proration": False,
-                "proration_details": None,
-                "subscription": None,
-            },
-            "subscription_item_details": None,
-            "type": "invoice_item_details",
-        },
-        "period": {"end": now, "start": now},
-        "pretax_credit_amounts": [],
-        "pricing": {
-            "price_details": {"price": price["id"], "product": price["product"]},
-            "type": "price_details",
-            "unit_amount_decimal": price["unit_amount_decimal"],
-        },
-        "quantity": item["quantity"],
-        "quantity_decimal": str(item["quantity"]),
-        "subscription": None,
-        "subtotal": item["amount_subtotal"],
-        "taxes": [],
     }
 
 
@@ -174,6 +138,16 @@ def invoice_payment(now: int, invoice_body: Json, intent: Json) -> Json:
         "status": "paid",
         "status_transitions": {"canceled_at": None, "paid_at": now},
     }
+
+
+def open_payment(now: int, invoice_body: Json, intent: Json) -> Json:
+    """Return the link between an open invoice and the intent that is to pay it."""
+    body = invoice_payment(now, invoice_body, intent)
+    return body | {"amount_paid": None, "status": "open", "status_transitions": _not_yet()}
+
+
+def _not_yet() -> Json:
+    return {"canceled_at": None, "paid_at": None}
 
 
 def account(fields: Json | None = None) -> Json:

@@ -1,0 +1,89 @@
+"""Lets time pass: rings alarms that are due in real time, and runs test clocks forward to where they are sent.
+
+A clock goes from alarm to alarm, each in a transaction at that alarm's time, so that two years of renewals take
+seconds and stand in the right order. Leaves what alarms mean to ``billing.life``.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+
+from stripe_sandbox import alarms, checkout, clocks
+from stripe_sandbox.billing import life
+from stripe_sandbox.call import Call
+from stripe_sandbox.kinds import Json
+from stripe_sandbox.sandbox import Sandbox
+from stripe_sandbox.store import field_is
+
+_LOG = logging.getLogger(__name__)
+_IDLE_SECONDS = 0.5
+
+
+@dataclass
+class Timekeeper:
+    """Works in the background, in small steps, so that requests are answered in between."""
+
+    sandbox: Sandbox
+    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Let time pass until cancelled."""
+        while True:
+            self._bell.clear()
+            worked = self._real_time()
+            for clock in self._advancing():
+                worked = self._step(clock) or worked
+            if worked:
+                await asyncio.sleep(0)
+                continue
+            try:
+                await asyncio.wait_for(self._bell.wait(), _IDLE_SECONDS)
+            except TimeoutError:
+                continue
+
+    def _real_time(self) -> bool:
+        """Expire sessions and ring one alarm in real time; tells whether there was something to do."""
+        sandbox = self.sandbox
+        with sandbox.store.transaction():
+            ended = checkout.expire_due(sandbox.call())
+            alarm = alarms.take(sandbox.store, "", sandbox.now)
+        if alarm is not None:
+            self._ring(sandbox.call(), alarm)
+        if ended or alarm:
+            sandbox.wake()
+        return alarm is not None
+
+    def _advancing(self) -> list[Json]:
+        return self.sandbox.store.find(clocks.KIND, [field_is("status", "advancing")], oldest_first=True)
+
+    def _step(self, clock: Json) -> bool:
+        """Ring the clock's next alarm, or stop it where it was sent to."""
+        store = self.sandbox.store
+        target = int(clock["status_details"]["advancing"]["target_frozen_time"])
+        with store.transaction():
+            alarm = alarms.take(store, clock["id"], target)
+        at = target if alarm is None else max(alarm.at, int(clock["frozen_time"]))
+        call = replace(self.sandbox.call(), now=at, clock=clock["id"])
+        if alarm is None:
+            with store.transaction():
+                checkout.expire_due(call)
+                done = clock | {"frozen_time": target, "status": "ready", "status_details": {}}
+                call.save(done, "test_helpers.test_clock.ready")
+        else:
+            with store.transaction():
+                store.save(clock | {"frozen_time": at})
+            self._ring(call, alarm)
+        self.sandbox.wake()
+        return True
+
+    def _ring(self, call: Call, alarm: alarms.Alarm) -> None:
+        """Do one thing; a failure of the sandbox itself is logged, and time goes on."""
+        try:
+            with self.sandbox.store.transaction():
+                life.ring(call, alarm)
+        except Exception:  # noqa: BLE001 - the outermost frame: logged
+            _LOG.exception("alarm %s of %s failed", alarm.what, alarm.object_id)
