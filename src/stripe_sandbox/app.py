@@ -13,18 +13,22 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from stripe_sandbox import control, spec
+from stripe_sandbox import spec
 from stripe_sandbox.api import (
     checkout_sessions,
+    coupons,
     customers,
     dispatch,
+    disputes,
     invoice_items,
     invoices,
     payment_intents,
     payment_methods,
     payment_pages,
+    portals,
     prices,
     products,
+    promotion_codes,
     records,
     refunds,
     setup_intents,
@@ -33,22 +37,27 @@ from stripe_sandbox.api import (
     test_clocks,
     webhook_endpoints,
 )
+from stripe_sandbox.control import buyers, money, settings, webhooks
 from stripe_sandbox.delivery import Courier, Retries
-from stripe_sandbox.hosted import pages
+from stripe_sandbox.hosted import invoice_pages, pages, portal
 from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import Store
 from stripe_sandbox.timekeeper import Timekeeper
 
 FAMILIES = (
     checkout_sessions,
+    coupons,
     customers,
+    disputes,
     invoice_items,
     invoices,
     payment_intents,
     payment_methods,
     payment_pages,
+    portals,
     prices,
     products,
+    promotion_codes,
     records,
     refunds,
     setup_intents,
@@ -94,8 +103,13 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/", _home, methods=["GET"]),
-            *control.routes(),
+            *webhooks.routes(),
+            *buyers.routes(),
+            *money.routes(),
+            *settings.routes(),
             *pages.routes(),
+            *invoice_pages.routes(),
+            *portal.routes(),
             Route("/v1/{path:path}", dispatch.answer, methods=_METHODS),
             Route("/v2/{path:path}", dispatch.answer, methods=_METHODS),
         ],

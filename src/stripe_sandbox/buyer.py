@@ -32,14 +32,19 @@ def method_of(call: Call, session: Json, buyer: checkout.Buyer, typed: Mapping[s
         return None
     if typed.get("method", "card") == "bank":
         return payment.new_bank(call, session["currency"] or "usd", buyer.billing())
-    card = cards.by_number(typed.get("cardNumber", ""))
-    month, year = cards.expiry(*_expiry(typed.get("cardExpiry", "")), call.now)
-    cards.check_cvc(card, typed.get("cardCvc", "").strip())
+    card, look = card_of(call, typed)
     if not buyer.name:
         message = "Enter the name on the card."
         raise ApiError(message, param="name")
-    look = cards.appearance(card, month, year)
     return payment.new_card(call, card, look, buyer.billing())
+
+
+def card_of(call: Call, typed: Mapping[str, str]) -> tuple[cards.TestCard, Json]:
+    """Return the card whose number, expiry and CVC were typed, and how it looks."""
+    card = cards.by_number(typed.get("cardNumber", ""))
+    month, year = cards.expiry(*_expiry(typed.get("cardExpiry", "")), call.now)
+    cards.check_cvc(card, typed.get("cardCvc", "").strip())
+    return card, cards.appearance(card, month, year)
 
 
 def _expiry(text: str) -> tuple[int, int]:

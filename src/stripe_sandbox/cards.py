@@ -32,8 +32,8 @@ class TestCard:
     """Asks no more once it was set up for later use."""
     disputed: str | None = None
     """Reason of the dispute that follows each charge; ``None`` for no dispute."""
-    refunds_fail: bool = False
-    """Whether refunds fail a moment after they were made."""
+    refunds: str | None = None
+    """``fail``: refunds fail a moment after they were made; ``pending``: they succeed a moment later."""
 
 
 _DECLINED = "card_declined"
@@ -47,7 +47,8 @@ CARDS = (
     TestCard("4000000000000259", "Succeeds, then is disputed as fraudulent", disputed="fraudulent"),
     TestCard("4000000000002685", "Succeeds, then is disputed: not received", disputed="product_not_received"),
     TestCard("4000000000001976", "Succeeds, then an inquiry is opened", disputed="inquiry"),
-    TestCard("4000000000005126", "Succeeds; its refunds fail later", refunds_fail=True),
+    TestCard("4000000000005126", "Succeeds; its refunds fail later", refunds="fail"),
+    TestCard("4000000000007726", "Succeeds; its refunds are pending first", refunds="pending"),
     TestCard("4000002500003155", "Asks for 3-D Secure unless set up", authenticates=True, once=True),
     TestCard("4000002760003184", "Always asks for 3-D Secure", authenticates=True),
     TestCard("4000000000003220", "Asks for 3-D Secure 2", authenticates=True),
@@ -82,6 +83,7 @@ _TOKENS = {
     "createDispute": "4000000000000259",
     "createDisputeProductNotReceived": "4000000000002685",
     "createDisputeInquiry": "4000000000001976",
+    "pendingRefund": "4000000000007726",
     "refundFail": "4000000000005126",
     "authenticationRequired": "4000002760003184",
     "authenticationRequiredOnSetup": "4000002500003155",

@@ -7,7 +7,7 @@ Leaves the money to ``payment``, the receipt to ``invoicing`` and plans to ``sub
 from dataclasses import dataclass
 from typing import Literal
 
-from stripe_sandbox import invoicing, payment, setup, subscribing
+from stripe_sandbox import invoicing, payment, reckoning, setup, subscribing
 from stripe_sandbox.billing import collect, discounts
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
@@ -89,6 +89,21 @@ def pay(call: Call, session: Json, method: Json | None, buyer: Buyer) -> Result:
     attempt = payment.confirm(call, intent, method)
     collect.after(call, attempt)
     return _after(call, call.need("checkout.session", session["id"]), attempt)
+
+
+def apply_code(call: Call, session: Json, text: str) -> Json:
+    """Take a promotion code that the buyer typed, in place of an earlier one."""
+    need_open(call, session)
+    notes = call.store.private(session["id"])
+    if not session["allow_promotion_codes"] or session["payment_intent"] or notes.get("subscription"):
+        message = "This session takes no promotion code, or none any more."
+        raise ApiError(message, code="promotion_code_invalid", param="promotion_code")
+    sources = [discounts.by_code(call, text)]
+    customer, taxed = session["customer"], session["automatic_tax"]["enabled"]
+    lines = reckoning.reckoned(call, notes["line_items"], sources, customer=customer, taxed=taxed)
+    call.store.note(session["id"], line_items=lines, discount_sources=sources)
+    found = reckoning.shown(call, sources, customer)
+    return call.save(session | reckoning.sums(lines) | {"discounts": found})
 
 
 def authenticate(call: Call, intent: Json, *, passed: bool) -> Result | None:

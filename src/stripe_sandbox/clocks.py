@@ -36,8 +36,10 @@ def of_request(call: Call) -> Call:
 def _clock_of(call: Call, body: Json | None) -> str | None:
     if body is None or body.get("deleted"):
         return None
-    if body["object"] == KIND:
+    if body.get("object") == KIND:
         return str(body["id"])
+    if "customer" not in body and isinstance(body.get("charge"), str):
+        body = call.store.get(body["charge"], "charge") or {}
     clock_id = body.get("test_clock")
     if clock_id is None and isinstance(body.get("customer"), str):
         customer = call.store.get(body["customer"], "customer") or {}

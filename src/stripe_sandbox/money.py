@@ -3,6 +3,8 @@
 Leaves all arithmetic to others; nothing here goes back into the books.
 """
 
+from datetime import UTC, datetime
+
 _NO_MINOR = frozenset(
     {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof"}
     | {"xpf"}
@@ -18,3 +20,13 @@ def shown(amount: int, currency: str) -> str:
     text = f"{whole:,}" + (f".{part:0{digits}d}" if digits else "")
     sign = _SIGNS.get(currency, currency.upper() + " ")
     return ("-" if amount < 0 else "") + sign + text
+
+
+def day(at: int) -> str:
+    """Return a date such as ``28 Feb 2026``; `at` is in seconds since 1970."""
+    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y")
+
+
+def in_tens(amount: int, currency: str) -> bool:
+    """Tell whether an amount can be charged: with three decimals, the last must be zero."""
+    return currency not in _THREE_DIGITS or amount % 10 == 0

@@ -6,7 +6,7 @@ payment flow. Leaves checkout sessions to ``checkout`` and HTTP to ``api``.
 
 from dataclasses import dataclass
 
-from stripe_sandbox import cards
+from stripe_sandbox import alarms, cards
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, CardError
 from stripe_sandbox.ids import random_text
@@ -152,6 +152,7 @@ def _succeed(
     entry = payments.balance_transaction(call.now, charge, amount=intent["amount"], fee=fee)
     charge["balance_transaction"] = call.add(entry)["id"]
     call.save(charge, "charge.succeeded")
+    _announce_dispute(call, charge, method)
     if intent["setup_future_usage"]:
         call.store.note(method["id"], set_up=True)
     if intent["setup_future_usage"] and intent["customer"]:
@@ -163,6 +164,15 @@ def _succeed(
         "processing": None,
     }
     return call.save(intent, "payment_intent.succeeded")
+
+
+def _announce_dispute(call: Call, charge: Json, method: Json) -> None:
+    """Set the dispute that follows each charge of some test cards."""
+    number = call.store.private(method["id"]).get("number")
+    reason = cards.by_number(number).disputed if number else None
+    if reason:
+        call.store.note(charge["id"], disputed=reason)
+        alarms.put(call, charge["id"], "charge.dispute", call.now)
 
 
 def _three_d_secure() -> Json:

@@ -13,10 +13,11 @@ from stripe_sandbox.billing import life
 from stripe_sandbox.call import Call
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.sandbox import Sandbox
-from stripe_sandbox.store import field_is
 
 _LOG = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.5
+_GOAL = {"advancing": "target_frozen_time", "ready": "frozen_time"}
+"""Where a clock is to go: what is due at the time where it stands happens at once."""
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Timekeeper:
         while True:
             self._bell.clear()
             worked = self._real_time()
-            for clock in self._advancing():
+            for clock in self.sandbox.store.find(clocks.KIND, oldest_first=True):
                 worked = self._step(clock) or worked
             if worked:
                 await asyncio.sleep(0)
@@ -57,26 +58,25 @@ class Timekeeper:
             sandbox.wake()
         return alarm is not None
 
-    def _advancing(self) -> list[Json]:
-        return self.sandbox.store.find(clocks.KIND, [field_is("status", "advancing")], oldest_first=True)
-
     def _step(self, clock: Json) -> bool:
-        """Ring the clock's next alarm, or stop it where it was sent to."""
+        """Ring the clock's next alarm, or stop it where it was sent to; tells whether there was something to do."""
         store = self.sandbox.store
-        target = int(clock["status_details"]["advancing"]["target_frozen_time"])
+        target = int(clock["status_details"].get("advancing", clock)[_GOAL[clock["status"]]])
         with store.transaction():
             alarm = alarms.take(store, clock["id"], target)
         at = target if alarm is None else max(alarm.at, int(clock["frozen_time"]))
         call = replace(self.sandbox.call(), now=at, clock=clock["id"])
-        if alarm is None:
+        if alarm is not None:
+            with store.transaction():
+                store.save(clock | {"frozen_time": at})
+            self._ring(call, alarm)
+        elif clock["status"] == "advancing":
             with store.transaction():
                 checkout.expire_due(call)
                 done = clock | {"frozen_time": target, "status": "ready", "status_details": {}}
                 call.save(done, "test_helpers.test_clock.ready")
         else:
-            with store.transaction():
-                store.save(clock | {"frozen_time": at})
-            self._ring(call, alarm)
+            return False
         self.sandbox.wake()
         return True
 

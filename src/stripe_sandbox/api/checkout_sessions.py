@@ -1,9 +1,8 @@
 """``/v1/checkout/sessions`` in all three modes. Leaves its lines to ``session_lines``, paying to ``checkout``."""
 
-from stripe_sandbox import checkout, payment
+from stripe_sandbox import checkout, payment, reckoning
 from stripe_sandbox.api import changes, lists, session_lines, terms
 from stripe_sandbox.api.routes import LIST, endpoint
-from stripe_sandbox.billing import discounts
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, only, unsupported
 from stripe_sandbox.kinds import Json
@@ -66,8 +65,10 @@ def create(call: Call) -> Json:
     taxed = bool(params.get("automatic_tax", {}).get("enabled"))
     lines = session_lines.read(call, trial=trial is not None) if mode != "setup" else []
     if lines:
-        lines = session_lines.reckoned(call, lines, sources, taxed=taxed)
-    body = shapes.session(call.now, _fields(call, lines) | _discounts(call, sources))
+        customer = params.get("customer")
+        lines = reckoning.reckoned(call, lines, sources, customer=customer, taxed=taxed)
+    body = shapes.session(call.now, _fields(call, lines))
+    body["discounts"] = reckoning.shown(call, sources, params.get("customer"))
     body["automatic_tax"] |= {"enabled": taxed, "status": "complete" if taxed else None}
     body["url"] = f"{call.base_url}/c/pay/{body['id']}"
     data = params.get("subscription_data", {})
@@ -182,17 +183,6 @@ def _trial_end(call: Call) -> int | None:
     return terms.trial_end(call, call.params.get("subscription_data", {}), [])
 
 
-def _discounts(call: Call, sources: list[Json]) -> Json:
-    """Return the session's fields that show its coupons and codes."""
-    found = [discounts.coupon_of(call, source, call.params.get("customer")) for source in sources]
-    return {
-        "discounts": [
-            {"coupon": None if code else coupon["id"], "promotion_code": code["id"] if code else None}
-            for coupon, code in found
-        ]
-    }
-
-
 def _check_customer(call: Call) -> None:
     params = call.params
     if "customer" in params:
@@ -240,7 +230,7 @@ def _fields(call: Call, lines: list[Json]) -> Json:
         "billing_address_collection",
     )
     nothing = {"amount_subtotal": None, "amount_total": None, "total_details": None}
-    fields |= session_lines.sums(lines) if lines else nothing
+    fields |= reckoning.sums(lines) if lines else nothing
     fields |= {
         "currency": currency,
         "expires_at": params.get("expires_at", call.now + _DAY),

@@ -3,7 +3,7 @@
 Leaves manual capture, mandates and saved customers' balances to a later part.
 """
 
-from stripe_sandbox import payment
+from stripe_sandbox import money, payment
 from stripe_sandbox.api import changes, lists, payment_methods
 from stripe_sandbox.api.routes import LIST, endpoint
 from stripe_sandbox.billing import collect
@@ -141,6 +141,10 @@ def _amount(call: Call) -> int:
     amount = int(call.params["amount"])
     if amount < 1:
         message = "This value must be greater than or equal to 1."
+        raise ApiError(message, code="parameter_invalid_integer", param="amount")
+    currency = str(call.params.get("currency", "")).lower()
+    if not money.in_tens(amount, currency):
+        message = f"Amounts in {currency} must be divisible by 10: the last of their three decimals is always zero."
         raise ApiError(message, code="parameter_invalid_integer", param="amount")
     if amount > _LARGEST:
         message = f"Amount must be no more than {_LARGEST} in minor units."

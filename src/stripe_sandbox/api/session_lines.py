@@ -1,19 +1,14 @@
-"""What a checkout session sells: lines of prices, and what discounts and the sandbox's tax make of them.
+"""Reads what a checkout session sells: lines of prices.
 
-Leaves the session itself to ``checkout_sessions``.
+Leaves the session itself to ``checkout_sessions``, and what it comes to, to ``reckoning``.
 """
 
-from collections.abc import Sequence
-
 from stripe_sandbox.api import changes, prices
-from stripe_sandbox.billing import discounts, pricing, totals
+from stripe_sandbox.billing import pricing
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, unsupported
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.shapes import checkout as shapes
-
-_SMALLEST = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "cad": 50, "aud": 50, "chf": 50}
-"""Smallest charge in minor units: docs.stripe.com/currencies#minimum-and-maximum-charge-amounts."""
 
 
 def read(call: Call, *, trial: bool) -> list[Json]:
@@ -30,57 +25,6 @@ def read(call: Call, *, trial: bool) -> list[Json]:
         if trial and line["price"]["recurring"]:
             line |= {"amount_subtotal": 0, "amount_total": 0}
     return lines
-
-
-def reckoned(call: Call, lines: Sequence[Json], sources: Sequence[Json], *, taxed: bool) -> list[Json]:
-    """Return the lines with discounts and tax, from their subtotals."""
-    customer = call.params.get("customer")
-    after = [line | {"amount_discount": 0, "amount_tax": 0} for line in lines]
-    for source in sources:
-        coupon, _code = discounts.coupon_of(call, source, customer)
-        _check_currency(coupon, after[0]["currency"])
-        products = coupon.get("applies_to", {}).get("products")
-        left = [
-            line["amount_subtotal"] - line["amount_discount"]
-            if not products or line["price"]["product"] in products
-            else 0
-            for line in after
-        ]
-        for line, share in zip(after, discounts.shares(coupon, left), strict=True):
-            line["amount_discount"] += share
-    for line in after:
-        net = line["amount_subtotal"] - line["amount_discount"]
-        line["amount_tax"] = totals.tax_of(call, net, enabled=taxed)
-        line["amount_total"] = net + line["amount_tax"]
-    return after
-
-
-def sums(lines: Sequence[Json]) -> Json:
-    """Return the amounts of a session with these lines; raises `ApiError` if too small to be charged."""
-    currency = lines[0]["currency"]
-    total = sum(line["amount_total"] for line in lines)
-    smallest = _SMALLEST.get(currency, 1)
-    if 0 < total < smallest:
-        message = (
-            "The Checkout Session's total amount due must add up to at least "
-            f"{smallest} {currency} in minor units."
-        )
-        raise ApiError(message, code="amount_too_small")
-    return {
-        "amount_subtotal": sum(line["amount_subtotal"] for line in lines),
-        "amount_total": total,
-        "total_details": {
-            "amount_discount": sum(line["amount_discount"] for line in lines),
-            "amount_shipping": 0,
-            "amount_tax": sum(line["amount_tax"] for line in lines),
-        },
-    }
-
-
-def _check_currency(coupon: Json, currency: str) -> None:
-    if coupon["currency"] not in (None, currency):
-        message = f"The coupon is in {coupon['currency']} and the prices are in {currency}."
-        raise ApiError(message, param="discounts")
 
 
 def _line(call: Call, place: int, given: Json, mode: str) -> Json:

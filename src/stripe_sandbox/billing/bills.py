@@ -78,7 +78,7 @@ def schedule(call: Call, subscription: Json) -> None:
     subscription_id = subscription["id"]
     alarms.put(call, subscription_id, standing.PERIOD_END, end)
     soon = end - _UPCOMING_DAYS * DAY
-    if soon > call.now and subscription["status"] in ("active", "trialing", "past_due"):
+    if soon > call.now:
         alarms.put(call, subscription_id, standing.UPCOMING, soon)
     if subscription["status"] == "trialing" and subscription["trial_end"]:
         told = max(call.now, subscription["trial_end"] - _TRIAL_DAYS * DAY)

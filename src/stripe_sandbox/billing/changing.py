@@ -47,7 +47,7 @@ def change(call: Call, subscription: Json, wish: Wish) -> Json:
         if trial_ends:
             after["trial_end"] = call.now
         after = renewing.moved(after, call.now, anchor=call.now)
-    subscriptions.enter(call, new)
+    subscriptions.enter(call, before["customer"], new)
     draft = None
     if restarts or (wish.prorates == "always_invoice" and booked):
         after, draft = _drafted(call, after, whole=restarts)

@@ -54,7 +54,7 @@ def is_valid(call: Call, coupon: Json) -> bool:
 def coupons(call: Call, discount_ids: Sequence[str]) -> list[tuple[str, Json]]:
     """Return each living discount with its coupon."""
     found = [(one, call.need("discount", one)) for one in discount_ids]
-    return [(one, call.need("coupon", discount["source"]["coupon"])) for one, discount in found]
+    return [(one, _coupon(call, discount["source"]["coupon"])) for one, discount in found]
 
 
 def shares(coupon: Json, amounts: Sequence[int]) -> list[int]:
@@ -77,6 +77,13 @@ def shares(coupon: Json, amounts: Sequence[int]) -> list[int]:
 def over(call: Call, discount: Json) -> bool:
     """Tell whether a discount has run out at the time of the call."""
     return discount["end"] is not None and discount["end"] <= call.now
+
+
+def _coupon(call: Call, coupon_id: str) -> Json:
+    """Return a coupon as it was redeemed, though it may be deleted since."""
+    coupon = call.store.get(coupon_id, "coupon")
+    assert coupon is not None, coupon_id
+    return dict(call.store.private(coupon_id)["was"]) if coupon.get("deleted") else coupon
 
 
 def _half_up(value: Fraction) -> int:

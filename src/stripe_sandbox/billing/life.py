@@ -5,6 +5,7 @@ Leaves noticing that one is due to ``timekeeper``.
 
 from collections.abc import Callable
 
+from stripe_sandbox import disputing, refunding
 from stripe_sandbox.alarms import Alarm
 from stripe_sandbox.billing import collect, invoices, renewing, standing
 from stripe_sandbox.call import Call
@@ -28,10 +29,24 @@ def _retry(call: Call, invoice: Json) -> None:
         collect.attempt(call, invoice, automatic=True)
 
 
+def _refund_fails(call: Call, refund: Json) -> None:
+    if refund["status"] == "succeeded":
+        refunding.fail(call, refund)
+
+
+def _refund_succeeds(call: Call, refund: Json) -> None:
+    if refund["status"] == "pending":
+        refunding.succeed(call, refund)
+
+
 _TABLE: dict[str, Callable[[Call, Json], None]] = {
     invoices.FINALIZE: _finalize,
     invoices.RETRY: _retry,
     invoices.OVERDUE: collect.overdue,
+    disputing.DUE: disputing.ring_due,
+    disputing.OPEN: disputing.ring_open,
+    refunding.FAIL: _refund_fails,
+    refunding.SUCCEED: _refund_succeeds,
     standing.PERIOD_END: renewing.turn,
     standing.UPCOMING: renewing.tell_upcoming,
     standing.TRIAL_WILL_END: renewing.tell_trial,

@@ -3,8 +3,6 @@
 Leaves their bodies to ``shapes.lines`` and the sums to ``totals``.
 """
 
-from datetime import UTC, datetime
-
 from stripe_sandbox import money
 from stripe_sandbox.call import Call
 from stripe_sandbox.kinds import Json
@@ -76,8 +74,3 @@ def waiting_for(call: Call, customer_id: str, subscription_id: str | None) -> li
     open_ones = Where("json_extract(body, '$.invoice') IS NULL")
     where = [field_is("customer", customer_id), open_ones, owner]
     return call.store.find("invoiceitem", where, oldest_first=True)
-
-
-def day(at: int) -> str:
-    """Return a date as it is written in the description of a line."""
-    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y")

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stripe_sandbox.billing import discounts, lines, standing
+from stripe_sandbox import money
+from stripe_sandbox.billing import discounts, standing
 from stripe_sandbox.call import Call
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.shapes import lines as shapes
@@ -71,7 +72,7 @@ def _item(call: Call, subscription: Json, item: Json, at: int, *, sign: int) -> 
         {
             "amount": amount,
             "currency": subscription["currency"],
-            "description": f"{words} {many}{name} after {lines.day(at)}",
+            "description": f"{words} {many}{name} after {money.day(at)}",
             "discountable": False,
             "parent": shapes.of_subscription(subscription["id"], item["id"]),
             "period": {"end": end, "start": at},

@@ -80,21 +80,22 @@ def _written(call: Call, customer: Json, terms: Terms) -> Json:
         call.save(customer | {"currency": body["currency"]})
     call.add(body, "customer.subscription.created")
     for item in items:
-        call.store.add(_reference(item), created=call.now)
+        call.store.add(_reference(item, customer["id"]), created=call.now)
     bills.schedule(call, body)
     return body
 
 
-def _reference(item: Json) -> Json:
+def _reference(item: Json, customer_id: str) -> Json:
     """Return what is kept to find an item's subscription; the item itself lives in the subscription."""
-    return {"id": item["id"], "object": "sandbox.item", "subscription": item["subscription"]}
+    owner = {"customer": customer_id, "subscription": item["subscription"]}
+    return {"id": item["id"], "object": "sandbox.item"} | owner
 
 
-def enter(call: Call, items: Sequence[Json]) -> None:
+def enter(call: Call, customer_id: str, items: Sequence[Json]) -> None:
     """Make new items of a subscription findable by their ids."""
     for item in items:
         if call.store.get(item["id"]) is None:
-            call.store.add(_reference(item), created=call.now)
+            call.store.add(_reference(item, customer_id), created=call.now)
 
 
 def _first_lines(call: Call, subscription: Json, terms: Terms) -> list[Json]:

@@ -216,15 +216,15 @@ def refund(now: int, charge_body: Json, fields: Json) -> Json:
     return body | fields
 
 
-def balance_transaction(now: int, source: Json, *, amount: int, fee: int) -> Json:
-    """Return the entry in the account's balance; amounts in minor units, refunds negative."""
-    kind = "refund" if source["object"] == "refund" else "charge"
+def balance_transaction(now: int, source: Json, *, amount: int, fee: int, kind: str | None = None) -> Json:
+    """Return the entry in the account's balance; amounts in minor units, what leaves it negative."""
+    kind = kind or source["object"]
     fees = [
         {
             "amount": fee,
             "application": None,
             "currency": source["currency"],
-            "description": "Stripe processing fees",
+            "description": "Dispute fee" if source["object"] == "dispute" else "Stripe processing fees",
             "type": "stripe_fee",
         }
     ]
