@@ -125,6 +125,16 @@ def attach(call: Call, method: Json, customer_id: str) -> Json:
     return call.save(method | {"customer": customer_id}, "payment_method.attached")
 
 
+def detach(call: Call, method: Json) -> Json:
+    """Let go of a payment method; it is nobody's default any more."""
+    customer = call.store.get(method["customer"], "customer")
+    settings = (customer or {}).get("invoice_settings", {})
+    if customer and settings.get("default_payment_method") == method["id"]:
+        after = customer | {"invoice_settings": settings | {"default_payment_method": None}}
+        call.save(after, "customer.updated", customer)
+    return call.save(method | {"customer": None}, "payment_method.detached", method)
+
+
 def _succeed(
     call: Call,
     intent: Json,

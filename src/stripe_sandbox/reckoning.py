@@ -52,7 +52,9 @@ def sums(lines: Sequence[Json]) -> Json:
         )
         raise ApiError(message, code="amount_too_small")
     if not money.in_tens(total, currency):
-        message = f"Amounts in {currency} must be divisible by 10: the last of their three decimals is always zero."
+        message = (
+            f"Amounts in {currency} must be divisible by 10: the last of their three decimals is always zero."
+        )
         raise ApiError(message, code="parameter_invalid_integer", param="line_items")
     return {
         "amount_subtotal": sum(line["amount_subtotal"] for line in lines),

@@ -1,14 +1,19 @@
-"""Fixtures of the sandbox tests: a sandbox process, an SDK client, a shop with one price."""
+"""Fixtures of the sandbox tests: a sandbox process, an SDK client, a shop with one price, a browser."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 import stripe
+from chromium import launch
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from sandbox.process import Running, running
 from sandbox.receiver import Receiver, receiving
 from stripe_sandbox import spec
+
+DESK = {"width": 1280, "height": 800}
+PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +96,29 @@ def shop(sandbox: Running, client: stripe.StripeClient) -> Shop:
     product = client.v1.products.create({"name": "Starter"})
     price = client.v1.prices.create({"product": product.id, "unit_amount": 1000, "currency": "usd"})
     return Shop(sandbox, client, customer.id, price.id)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    with sync_playwright() as playwright:
+        started = launch(playwright)
+        yield started
+        started.close()
+
+
+@pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of each size; anything the page logs as an error fails the test."""
+    context = browser.new_context(viewport=request.param)
+    one = context.new_page()
+    one.set_default_timeout(10_000)
+    problems: list[str] = []
+    one.on("pageerror", lambda error: problems.append(str(error)))
+    one.on(
+        "console",
+        lambda said: problems.append(said.text) if said.type == "error" else None,
+    )
+    yield one
+    context.close()
+    assert problems == []

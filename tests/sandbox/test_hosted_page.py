@@ -6,40 +6,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from chromium import launch
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from sandbox.conftest import Shop
 
 pytestmark = pytest.mark.timeout(120)
-DESK = {"width": 1280, "height": 800}
-PHONE = {"width": 360, "height": 740}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with sync_playwright() as playwright:
-        started = launch(playwright)
-        yield started
-        started.close()
-
-
-@pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
-def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page of each size; anything the page logs as an error fails the test."""
-    context = browser.new_context(viewport=request.param)
-    one = context.new_page()
-    one.set_default_timeout(10_000)
-    problems: list[str] = []
-    one.on("pageerror", lambda error: problems.append(str(error)))
-    one.on(
-        "console",
-        lambda said: problems.append(said.text) if said.type == "error" else None,
-    )
-    yield one
-    context.close()
-    assert problems == []
 
 
 @contextmanager

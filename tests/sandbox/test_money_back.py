@@ -60,7 +60,10 @@ def test_a_refund_that_fails_brings_the_money_back(life: Life) -> None:
         "charge.updated",
     ]
     fallen = life.events("charge.updated")[-1]["data"]
-    assert (fallen["previous_attributes"], fallen["object"]["amount_refunded"]) == ({"amount_refunded": 2000}, 0)
+    assert (fallen["previous_attributes"], fallen["object"]["amount_refunded"]) == (
+        {"amount_refunded": 2000},
+        0,
+    )
 
 
 def test_a_refund_can_be_pending_first(life: Life) -> None:
@@ -99,7 +102,9 @@ def test_a_disputed_card_takes_the_money_and_a_fee_and_winning_returns_it(life: 
     assert (won.status, won.evidence_details.submission_count) == ("won", 1)
     assert entries(life, dispute.id) == [("dispute", -5000, 1500), ("dispute_reversal", 5000, 0)]
     assert life.client.v1.charges.retrieve(charge).disputed is True
-    kinds = [event.type for event in life.client.v1.events.list({"types": ["charge.dispute.*"], "limit": 5}).data]
+    kinds = [
+        event.type for event in life.client.v1.events.list({"types": ["charge.dispute.*"], "limit": 5}).data
+    ]
     assert list(reversed(kinds)) == [
         "charge.dispute.created",
         "charge.dispute.funds_withdrawn",
@@ -145,7 +150,9 @@ def test_evidence_can_be_kept_as_a_draft(life: Life) -> None:
     draft = life.client.v1.disputes.update(
         str(dispute["id"]), {"evidence": {"product_description": "Credits"}, "submit": False}
     )
-    sent = life.client.v1.disputes.update(draft.id, {"metadata": {"case": "7"}, "evidence": {"customer_name": "Ada"}})
+    sent = life.client.v1.disputes.update(
+        draft.id, {"metadata": {"case": "7"}, "evidence": {"customer_name": "Ada"}}
+    )
 
     assert (draft.status, draft.evidence.product_description) == ("needs_response", "Credits")
     assert (sent.status, sent.metadata.to_dict()) == ("under_review", {"case": "7"})

@@ -101,9 +101,7 @@ def test_a_first_payment_that_is_refused_leaves_an_incomplete_subscription(life:
 
 def test_a_first_payment_can_be_made_by_the_buyer(life: Life) -> None:
     params: Any = ["latest_invoice.confirmation_secret", "latest_invoice.payments"]
-    subscription = life.subscribe(
-        life.price(2000), payment_behavior="default_incomplete", expand=params
-    )
+    subscription = life.subscribe(life.price(2000), payment_behavior="default_incomplete", expand=params)
     invoice = subscription["latest_invoice"]
     intent = invoice["payments"]["data"][0]["payment"]["payment_intent"]
 
@@ -158,7 +156,10 @@ def test_an_end_at_the_end_of_the_period_can_be_taken_back(life: Life) -> None:
     life.update(subscription, cancel_at_period_end=True)
     life.until(end + LEEWAY)
 
-    assert (leaving["cancel_at"], leaving["cancellation_details"]["reason"]) == (end, "cancellation_requested")
+    assert (leaving["cancel_at"], leaving["cancellation_details"]["reason"]) == (
+        end,
+        "cancellation_requested",
+    )
     assert (staying["cancel_at"], staying["canceled_at"]) == (None, None)
     gone = life.subscription(subscription)
     assert (gone["status"], gone["ended_at"]) == ("canceled", end)
@@ -196,7 +197,8 @@ def test_credit_for_unused_time_can_be_given_at_the_end(life: Life) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behavior", "status"), [("void", "void"), ("mark_uncollectible", "uncollectible"), ("keep_as_draft", "draft")]
+    ("behavior", "status"),
+    [("void", "void"), ("mark_uncollectible", "uncollectible"), ("keep_as_draft", "draft")],
 )
 def test_collection_can_be_paused_for_a_time(life: Life, behavior: str, status: str) -> None:
     subscription = life.subscribe(life.price(2000))

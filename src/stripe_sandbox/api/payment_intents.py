@@ -144,7 +144,9 @@ def _amount(call: Call) -> int:
         raise ApiError(message, code="parameter_invalid_integer", param="amount")
     currency = str(call.params.get("currency", "")).lower()
     if not money.in_tens(amount, currency):
-        message = f"Amounts in {currency} must be divisible by 10: the last of their three decimals is always zero."
+        message = (
+            f"Amounts in {currency} must be divisible by 10: the last of their three decimals is always zero."
+        )
         raise ApiError(message, code="parameter_invalid_integer", param="amount")
     if amount > _LARGEST:
         message = f"Amount must be no more than {_LARGEST} in minor units."

@@ -85,8 +85,7 @@ def detach(call: Call) -> Json:
     if method["customer"] is None:
         message = "The payment method you provided is not attached to a customer so detachment is impossible."
         raise ApiError(message)
-    body = method | {"customer": None}
-    return call.save(body, "payment_method.detached", method)
+    return payment.detach(call, method)
 
 
 def from_data(call: Call, data: Json) -> Json:

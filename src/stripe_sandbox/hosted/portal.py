@@ -168,7 +168,7 @@ def _use_card(call: Call, session: Json, features: Json, typed: dict[str, str]) 
 def _remove_card(call: Call, session: Json, features: Json, typed: dict[str, str]) -> None:
     _allowed(features, "payment_method_update")
     method = _own(call, session, "payment_method", typed.get("method", ""))
-    call.save(method | {"customer": None}, "payment_method.detached", method)
+    payment.detach(call, method)
 
 
 def _make_default(call: Call, session: Json, method: Json) -> None:
