@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
 import uvloop
 from rich.console import Console
@@ -78,15 +76,10 @@ def _show(found: report.Report) -> None:
         print(f"✓ Every acknowledged spend was found ({told:,} in the process), and all books tie.")
 
 
-def _interrupted(_: int, __: FrameType | None) -> None:
-    # An exception ends what this run has started; the default would leave it behind.
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Run the benchmark; 1 when the product overspent, lost an answer or has books that do not tie."""
     given = _arguments()
-    signal.signal(signal.SIGTERM, _interrupted)
+    ground.end_when_told()
     wanted = plan.plan(quick=given.quick, seconds=given.seconds)
     say = Console(stderr=True)
     try:

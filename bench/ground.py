@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import psycopg
 from psycopg import sql
@@ -38,6 +40,15 @@ class Ground:
     owner_url: str
     product_url: str
     compared_url: str
+
+
+def end_when_told() -> None:
+    """Let SIGTERM end the run as Ctrl+C does: an exception ends what was started, the default would leave it."""
+
+    def interrupted(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupted)
 
 
 @contextmanager

@@ -218,6 +218,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run it; 1 when a spend is missing or the books do not tie."""
     given, say = _arguments(), Console(stderr=True)
+    ground.end_when_told()
     settings = dict(one.split("=", 1) for one in given.set)
     with (
         ground.prepared(settings=settings) as fresh,

@@ -205,6 +205,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run it; 1 when somebody was not served, memory was not bounded or the books do not tie."""
     given, say = _arguments(), Console(stderr=True)
+    ground.end_when_told()
     allow_connections(given.callers)
     secret = secrets.token_hex(32)
     with ground.prepared() as at:

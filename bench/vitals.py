@@ -15,6 +15,11 @@ _NOW = (
     "WHERE d.datname = current_database()"
 )
 
+# A worker of autovacuum comes and goes: what it has used between two looks is not known.
+_PIDS = (
+    "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
@@ -36,10 +41,10 @@ class Vitals:
 
 
 def look(url: str) -> Vitals:
-    """The counters now, of a server on this machine; what ended before now has taken its processor time along."""
+    """The counters now, of a server on this machine."""
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(_NOW).fetchone()
-        pids = connection.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()").fetchall()
+        pids = connection.execute(_PIDS).fetchall()
     assert row is not None
     checkpoints, wal_bytes, wal_full_pages, blocks_read = map(int, row)
     return Vitals(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import asyncpg
@@ -16,16 +17,16 @@ CALLERS = 64
 CONNECTIONS = 16
 
 
-class Reading:
+class Reading(ABC):
     """What ways of reading have in common: callers who read balances, and no books."""
 
     name: str
     remark: str
     callers = CALLERS
 
+    @abstractmethod
     async def read(self, wallet: int) -> bool:
         """Read; True when there was a balance."""
-        raise NotImplementedError
 
     async def measure(self, wallets: Sequence[int], seconds: float) -> Slice:
         """Read the balances of these wallets at full speed for a bounded time."""
