@@ -7,12 +7,12 @@ Leaves the money to ``payment``, the receipt to ``invoicing`` and plans to ``sub
 from dataclasses import dataclass
 from typing import Literal
 
-from stripe_sandbox import invoicing, payment, reckoning, setup, subscribing
+from stripe_sandbox import invoicing, payment, reckoning, session_intents, setup, subscribing
 from stripe_sandbox.billing import collect, discounts
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.kinds import Json
-from stripe_sandbox.shapes import catalog, payments
+from stripe_sandbox.shapes import catalog
 from stripe_sandbox.shapes import checkout as shapes
 from stripe_sandbox.store import Where, field_is
 
@@ -83,9 +83,9 @@ def pay(call: Call, session: Json, method: Json | None, buyer: Buyer) -> Result:
     if method is None:
         return _done(call, session, "no_payment_required")
     if not session["amount_total"]:
-        intent = _setup_of(call, session)
+        intent = session_intents.setup_of(call, session)
         return _after_setup(call, session, setup.confirm(call, intent, method))
-    intent = _intent_of(call, session, method)
+    intent = session_intents.payment_of(call, session, method)
     attempt = payment.confirm(call, intent, method)
     collect.after(call, attempt)
     return _after(call, call.need("checkout.session", session["id"]), attempt)
@@ -208,57 +208,6 @@ def _remember_buyer(call: Call, session: Json, buyer: Buyer) -> Json:
         customer = call.add(catalog.customer(call.now, fields), "customer.created")
         session["customer"] = customer["id"]
     return call.save(session)
-
-
-def _intent_of(call: Call, session: Json, method: Json) -> Json:
-    """Return the payment intent of a session, or of the first invoice of its subscription."""
-    if session["mode"] == "subscription":
-        subscription = subscribing.begun(call, session, None)
-        intent = subscribing.first_payment(call, subscription)
-        assert intent is not None, session["id"]
-        call.store.note(intent["id"], checkout_session=session["id"], return_url=_page(call, session))
-        if method["customer"] is None and method["type"] != "card":
-            payment.attach(call, method, session["customer"])
-        return intent
-    if session["payment_intent"]:
-        return call.need("payment_intent", session["payment_intent"])
-    given = call.store.private(session["id"])["payment_intent_data"]
-    fields = {
-        "amount": session["amount_total"],
-        "currency": session["currency"],
-        "customer": session["customer"],
-        "description": given.get("description"),
-        "metadata": given.get("metadata", {}),
-        "receipt_email": given.get("receipt_email"),
-        "setup_future_usage": given.get("setup_future_usage"),
-        "payment_method_types": session["payment_method_types"],
-    }
-    body = payments.payment_intent(call.now, fields)
-    notes = {"checkout_session": session["id"], "return_url": _page(call, session)}
-    call.add(body, "payment_intent.created", private=notes)
-    call.save(session | {"payment_intent": body["id"]})
-    return body
-
-
-def _setup_of(call: Call, session: Json) -> Json:
-    """Return the setup intent of a session in which nothing is due today."""
-    if session["setup_intent"]:
-        return call.need("setup_intent", session["setup_intent"])
-    given = call.store.private(session["id"])["setup_intent_data"]
-    fields = {
-        "customer": session["customer"],
-        "description": given.get("description"),
-        "metadata": given.get("metadata", {}),
-        "payment_method_types": session["payment_method_types"],
-    }
-    notes = {"checkout_session": session["id"], "return_url": _page(call, session)}
-    intent = setup.create(call, fields, notes)
-    call.save(session | {"setup_intent": intent["id"] if session["mode"] == "setup" else None})
-    return intent
-
-
-def _page(call: Call, session: Json) -> str:
-    return f"{call.base_url}/c/pay/{session['id']}"
 
 
 def _done(call: Call, session: Json, outcome: Outcome, intent: Json | None = None) -> Result:

@@ -15,6 +15,7 @@ from stripe_sandbox.kinds import API_VERSION, Json
 from stripe_sandbox.store import field_is
 
 OLD = "2023-10-16"
+_PERIOD = ("current_period_end", "current_period_start")
 SERVED = (API_VERSION, OLD)
 
 
@@ -54,6 +55,7 @@ def _invoice(call: Call, body: Json) -> Json:
     links = call.store.find("invoice_payment", [field_is("invoice", body["id"])], limit=1)
     intent_id = links[0]["payment"]["payment_intent"] if links else None
     intent = call.store.get(intent_id, "payment_intent") if intent_id else None
+    parent = body["parent"]["subscription_details"] if body["parent"] else None
     gone = ("amount_overpaid", "parent", "payments", "confirmation_secret", "total_taxes")
     kept = {name: value for name, value in body.items() if name not in gone}
     return kept | {
@@ -64,9 +66,9 @@ def _invoice(call: Call, body: Json) -> Json:
         "paid_out_of_band": False,
         "payment_intent": intent_id,
         "quote": None,
-        "subscription": None,
-        "subscription_details": None,
-        "tax": None,
+        "subscription": parent["subscription"] if parent else None,
+        "subscription_details": {"metadata": parent["metadata"]} if parent else None,
+        "tax": sum(row["amount"] for row in body["total_taxes"]) or None,
         "total_tax_amounts": [],
         "transfer_data": None,
     }
@@ -74,19 +76,52 @@ def _invoice(call: Call, body: Json) -> Json:
 
 def _invoice_line(call: Call, body: Json) -> Json:
     """Until basil, a line carried the whole price and its kind in flat fields."""
-    details = body["pricing"]["price_details"]
+    details = (body["pricing"] or {"price_details": {"price": ""}})["price_details"]
+    parent = body["parent"]["subscription_item_details"] or body["parent"]["invoice_item_details"]
+    item = parent.get("subscription_item")
     gone = ("parent", "pricing", "taxes", "quantity_decimal", "subtotal")
     kept = {name: value for name, value in body.items() if name not in gone}
-    return kept | {
-        "invoice_item": body["parent"]["invoice_item_details"]["invoice_item"],
-        "plan": None,
-        "price": call.store.get(details["price"], "price"),
-        "proration": False,
-        "proration_details": {"credited_items": None},
-        "tax_amounts": [],
-        "tax_rates": [],
-        "type": "invoiceitem",
-    }
+    return (
+        kept
+        | {
+            "invoice_item": parent["invoice_item"],
+            "plan": None,
+            "price": _whole(call, details["price"]),
+            "proration": parent["proration"],
+            "proration_details": {"credited_items": None},
+            "tax_amounts": [],
+            "tax_rates": [],
+            "type": "subscription" if item and not parent["invoice_item"] else "invoiceitem",
+        }
+        | ({"subscription_item": item} if item else {})
+    )
+
+
+def _whole(call: Call, named: Any) -> Json | None:
+    """Return the object behind an id; one that is expanded as it is."""
+    return named if isinstance(named, dict) else call.store.get(str(named))
+
+
+def _subscription(_call: Call, body: Json) -> Json:
+    """Until basil, all items shared one period, and it stood on the subscription."""
+    items = [dict(item) for item in body["items"]["data"]]
+    period = {name: items[0][name] for name in _PERIOD}
+    for item in items:
+        for name in _PERIOD:
+            del item[name]
+    return body | period | {"discount": None, "items": body["items"] | {"data": items}}
+
+
+def _discount(call: Call, body: Json) -> Json:
+    """Until clover, a discount held its coupon directly."""
+    kept = {name: value for name, value in body.items() if name != "source"}
+    return kept | {"coupon": _whole(call, body["source"]["coupon"])}
+
+
+def _promotion_code(call: Call, body: Json) -> Json:
+    """Until clover, a promotion code held its coupon directly."""
+    kept = {name: value for name, value in body.items() if name != "promotion"}
+    return kept | {"coupon": _whole(call, body["promotion"]["coupon"])}
 
 
 def _product(_call: Call, body: Json) -> Json:
@@ -97,6 +132,9 @@ def _product(_call: Call, body: Json) -> Json:
 
 _TURNS: dict[str, Callable[[Call, Json], Json]] = {
     "charge": _payment,
+    "discount": _discount,
+    "promotion_code": _promotion_code,
+    "subscription": _subscription,
     "checkout.session": _session,
     "invoice": _invoice,
     "line_item": _invoice_line,

@@ -152,9 +152,7 @@ def dunning(player: Player) -> None:
     client = player.client
     player.card("pm_card_chargeCustomerFail")
     first = player.subscribe(player.cheap)
-    client.subscriptions.retrieve(
-        first["id"], {"expand": ["latest_invoice.payments.data.payment"]}
-    )
+    client.subscriptions.retrieve(first["id"], {"expand": ["latest_invoice.payments.data.payment"]})
     player.card("pm_card_visa")
     subscription = player.subscribe(player.cheap)
     player.card("pm_card_authenticationRequired")

@@ -47,15 +47,8 @@ class Life:
 
     def price(self, amount: int, interval: str = "month", currency: str = "usd") -> str:
         """Make a recurring price."""
-        made = self.client.v1.prices.create(
-            {
-                "product": self.product,
-                "unit_amount": amount,
-                "currency": currency,
-                "recurring": {"interval": interval},  # type: ignore[typeddict-item]
-            }
-        )
-        return made.id
+        params: Any = {"product": self.product, "unit_amount": amount, "currency": currency}
+        return self.client.v1.prices.create(params | {"recurring": {"interval": interval}}).id
 
     def subscribe(self, price: str, **more: Any) -> dict[str, Any]:
         """Subscribe the customer."""

@@ -1,11 +1,13 @@
 """Subscriptions on a test clock: beginning, renewing, trials, ends, pauses, and what is told of them."""
 
+import time
 from typing import Any
 
 import pytest
 import stripe
 
 from sandbox import life as playing
+from sandbox.conftest import Shop
 from sandbox.life import DAY, HOUR, LEEWAY, Life, at, day
 from sandbox.process import Running
 
@@ -292,3 +294,72 @@ def test_subscriptions_in_yen_and_dinar_are_whole_minor_units(life: Life) -> Non
         change = life.invoices(subscription)[-1]
         assert (change["currency"], change["status"]) == (currency, "paid")
         assert change["total"] == sum(line["amount"] for line in change["lines"]["data"])
+
+
+def test_a_cycle_can_begin_on_a_later_day(life: Life) -> None:
+    anchor = at("2026-02-14")
+
+    part = life.subscribe(life.price(3100), billing_cycle_anchor=anchor)
+    free = life.subscribe(life.price(3100), billing_cycle_anchor=anchor, proration_behavior="none")
+    life.until(anchor + LEEWAY)
+
+    assert [invoice["total"] for invoice in life.invoices(part)] == [1400, 3100]
+    assert [invoice["total"] for invoice in life.invoices(free)] == [0, 3100]
+    assert part["items"]["data"][0]["current_period_end"] == anchor
+
+
+def test_a_delayed_first_payment_begins_the_plan_and_may_fail(life: Life) -> None:
+    params: Any = {
+        "mode": "subscription",
+        "customer": life.customer,
+        "line_items": [{"price": life.price(2000), "quantity": 1}],
+        "success_url": "https://shop.example/done",
+    }
+    opened = life.client.v1.checkout.sessions.create(params)
+
+    life.sandbox.control(f"checkout/sessions/{opened.id}/pay", method="bank")
+    waiting = life.client.v1.checkout.sessions.retrieve(
+        opened.id, {"expand": ["subscription", "invoice"]}
+    ).to_dict()
+    life.sandbox.control(f"checkout/sessions/{opened.id}/settle", outcome="fail")
+
+    assert (waiting["status"], waiting["payment_status"]) == ("complete", "unpaid")
+    assert (waiting["subscription"]["status"], waiting["invoice"]["status"]) == ("active", "open")
+    assert life.subscription(waiting["subscription"])["status"] == "past_due"
+    told = life.told()
+    assert {"invoice.payment_failed", "checkout.session.async_payment_failed"} <= set(told)
+    assert "invoice.paid" not in told
+
+
+def test_an_older_version_shows_the_period_on_the_subscription(life: Life) -> None:
+    subscription = life.subscribe(life.price(2000))
+    old = {"Stripe-Version": "2023-10-16"}
+    expand = {"expand[]": "latest_invoice"}
+
+    with life.sandbox.http() as http:
+        body = http.get(f"/v1/subscriptions/{subscription['id']}", params=expand, headers=old).json()
+
+    invoice = body["latest_invoice"]
+    line = invoice["lines"]["data"][0]
+    assert (day(body["current_period_end"]), body["discount"]) == ("2026-02-28", None)
+    assert "current_period_end" not in body["items"]["data"][0]
+    assert (invoice["subscription"], invoice["paid"]) == (subscription["id"], True)
+    assert (line["type"], line["proration"], line["price"]["unit_amount"]) == ("subscription", False, 2000)
+
+
+def test_time_goes_on_by_itself_for_a_customer_without_a_clock(shop: Shop) -> None:
+    customer = shop.client.v1.customers.create({"payment_method": "pm_card_visa"})
+    assert customer.test_clock is None
+    recurring: Any = {"product_data": {"name": "P"}, "currency": "usd", "unit_amount": 500}
+    price = shop.client.v1.prices.create(recurring | {"recurring": {"interval": "month"}})
+    soon = int(time.time()) + 2
+    params: Any = {"customer": customer.id, "items": [{"price": price.id}], "trial_end": soon}
+    subscription = shop.client.v1.subscriptions.create(params)
+    end = time.monotonic() + 50
+
+    while shop.client.v1.subscriptions.retrieve(subscription.id).status != "active":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+    drafts = shop.client.v1.invoices.list({"subscription": subscription.id, "status": "draft"}).data
+    assert [draft.billing_reason for draft in drafts] == ["subscription_cycle"]
