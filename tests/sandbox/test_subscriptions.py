@@ -86,35 +86,6 @@ def test_a_renewal_is_a_draft_for_an_hour(life: Life) -> None:
     assert turned["previous_attributes"]["items"]["data"][0]["current_period_end"] == end
 
 
-def test_a_first_payment_that_is_refused_leaves_an_incomplete_subscription(life: Life) -> None:
-    life.pay_with("pm_card_chargeCustomerFail")
-
-    subscription = life.subscribe(life.price(2000))
-    refused = life.invoices(subscription)[0]
-    life.later(23 * HOUR)
-
-    assert (subscription["status"], refused["status"]) == ("incomplete", "open")
-    assert life.subscription(subscription)["status"] == "incomplete_expired"
-    assert life.invoices(subscription)[0]["status"] == "void"
-    with pytest.raises(stripe.CardError):
-        life.subscribe(life.price(2000), payment_behavior="error_if_incomplete")
-    assert len(life.client.v1.subscriptions.list({"customer": life.customer, "status": "all"}).data) == 1
-
-
-def test_a_first_payment_can_be_made_by_the_buyer(life: Life) -> None:
-    params: Any = ["latest_invoice.confirmation_secret", "latest_invoice.payments"]
-    subscription = life.subscribe(life.price(2000), payment_behavior="default_incomplete", expand=params)
-    invoice = subscription["latest_invoice"]
-    intent = invoice["payments"]["data"][0]["payment"]["payment_intent"]
-
-    life.client.v1.payment_intents.confirm(intent, {"payment_method": "pm_card_visa"})
-
-    assert (subscription["status"], invoice["status"]) == ("incomplete", "open")
-    assert invoice["confirmation_secret"]["client_secret"].startswith(intent)
-    assert life.subscription(subscription)["status"] == "active"
-    assert life.invoices(subscription)[0]["status"] == "paid"
-
-
 def test_a_trial_ends_in_a_payment(life: Life) -> None:
     subscription = life.subscribe(life.price(2000), trial_period_days=7)
     free = life.invoices(subscription)[0]
@@ -216,72 +187,6 @@ def test_collection_can_be_paused_for_a_time(life: Life, behavior: str, status: 
     assert life.invoices(subscription)[-1]["status"] == "paid"
 
 
-def test_a_subscription_begins_in_checkout(life: Life) -> None:
-    price = life.price(2000)
-    params: Any = {
-        "mode": "subscription",
-        "customer": life.customer,
-        "line_items": [{"price": price, "quantity": 2}],
-        "success_url": "https://shop.example/done",
-        "subscription_data": {"metadata": {"wallet": "1"}},
-    }
-    session = life.client.v1.checkout.sessions.create(params)
-
-    declined = life.sandbox.control(f"checkout/sessions/{session.id}/pay", card="4000000000000002")
-    paid = life.sandbox.control(f"checkout/sessions/{session.id}/pay")
-
-    done = life.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["subscription", "invoice"]})
-    subscription, invoice = done.to_dict()["subscription"], done.to_dict()["invoice"]
-    assert (declined["outcome"], paid["outcome"]) == ("declined", "succeeded")
-    assert (done.payment_status, done.amount_total, subscription["status"]) == ("paid", 4000, "active")
-    assert subscription["metadata"] == {"wallet": "1"}
-    assert subscription["default_payment_method"]
-    assert (invoice["billing_reason"], invoice["status"]) == ("subscription_create", "paid")
-    assert len(life.client.v1.subscriptions.list({"customer": life.customer}).data) == 1
-    told = life.told()
-    for kind in ("customer.subscription.created", "invoice.paid", "checkout.session.completed"):
-        assert told.count(kind) == 1
-
-
-def test_a_trial_in_checkout_saves_the_card_first(life: Life) -> None:
-    params: Any = {
-        "mode": "subscription",
-        "customer": life.customer,
-        "line_items": [{"price": life.price(2000), "quantity": 1}],
-        "success_url": "https://shop.example/done",
-        "subscription_data": {"trial_period_days": 14},
-    }
-    session = life.client.v1.checkout.sessions.create(params)
-
-    declined = life.sandbox.control(f"checkout/sessions/{session.id}/pay", card="4000000000000002")
-    none_yet = life.client.v1.subscriptions.list({"customer": life.customer}).data
-    asked = life.sandbox.control(
-        f"checkout/sessions/{session.id}/pay", card="4000002500003155", authenticate="complete"
-    )
-    life.later(14 * DAY + LEEWAY)
-
-    assert (declined["outcome"], none_yet) == ("declined", [])
-    assert asked["outcome"] == "no_payment_required"
-    (subscription,) = life.client.v1.subscriptions.list({"customer": life.customer}).data
-    assert subscription.status == "active"
-    assert life.invoices(subscription.to_dict())[-1]["amount_paid"] == 2000
-
-
-def test_a_session_of_a_clock_expires_on_its_clock(life: Life) -> None:
-    params: Any = {
-        "mode": "subscription",
-        "customer": life.customer,
-        "line_items": [{"price": life.price(2000), "quantity": 1}],
-        "success_url": "https://shop.example/done",
-    }
-    session = life.client.v1.checkout.sessions.create(params)
-
-    life.later(25 * HOUR)
-
-    assert life.client.v1.checkout.sessions.retrieve(session.id).status == "expired"
-    assert "checkout.session.expired" in life.told()
-
-
 def test_subscriptions_in_yen_and_dinar_are_whole_minor_units(life: Life) -> None:
     for currency in ("jpy", "kwd"):
         subscription = life.subscribe(life.price(1000, currency=currency))
@@ -306,29 +211,6 @@ def test_a_cycle_can_begin_on_a_later_day(life: Life) -> None:
     assert [invoice["total"] for invoice in life.invoices(part)] == [1400, 3100]
     assert [invoice["total"] for invoice in life.invoices(free)] == [0, 3100]
     assert part["items"]["data"][0]["current_period_end"] == anchor
-
-
-def test_a_delayed_first_payment_begins_the_plan_and_may_fail(life: Life) -> None:
-    params: Any = {
-        "mode": "subscription",
-        "customer": life.customer,
-        "line_items": [{"price": life.price(2000), "quantity": 1}],
-        "success_url": "https://shop.example/done",
-    }
-    opened = life.client.v1.checkout.sessions.create(params)
-
-    life.sandbox.control(f"checkout/sessions/{opened.id}/pay", method="bank")
-    waiting = life.client.v1.checkout.sessions.retrieve(
-        opened.id, {"expand": ["subscription", "invoice"]}
-    ).to_dict()
-    life.sandbox.control(f"checkout/sessions/{opened.id}/settle", outcome="fail")
-
-    assert (waiting["status"], waiting["payment_status"]) == ("complete", "unpaid")
-    assert (waiting["subscription"]["status"], waiting["invoice"]["status"]) == ("active", "open")
-    assert life.subscription(waiting["subscription"])["status"] == "past_due"
-    told = life.told()
-    assert {"invoice.payment_failed", "checkout.session.async_payment_failed"} <= set(told)
-    assert "invoice.paid" not in told
 
 
 def test_an_older_version_shows_the_period_on_the_subscription(life: Life) -> None:
