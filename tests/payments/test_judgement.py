@@ -61,7 +61,8 @@ PAID = SessionReport(
     payment_intent_id="pi_1",
     payment_intent_status="succeeded",
     amount_refunded=0,
-    charge_refunded=False,
+    charge_disputed=False,
+    receipt_url=None,
     livemode=False,
     metadata={},
     url=None,
@@ -89,7 +90,6 @@ PAID = SessionReport(
         ({"amount_tax": 160}, "paid", True, "granted"),
         ({"amount_refunded": 999}, "paid", True, "granted_partly_refunded"),
         ({"amount_refunded": 1000}, "failed", False, "refunded"),
-        ({"amount_refunded": 1000, "charge_refunded": True}, "failed", False, "refunded"),
         (
             {"amount_total": 750, "amount_discount": 250, "amount_refunded": 750},
             "failed",

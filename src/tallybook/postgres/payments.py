@@ -6,14 +6,19 @@ from datetime import datetime
 
 from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.payments import Paid, Payment, Source
+from tallybook.postgres import money_back
 from tallybook.postgres.pool import Row, Transaction
 from tallybook.postgres.statements import Statements
 
 _SQL = Statements("payments")
 
 
-async def record(tx: Transaction, now: datetime, paid: Paid) -> int | None:
-    """Write a payment down in the transaction of its grant; gives its number, or None if it already is."""
+async def record(tx: Transaction, now: datetime, paid: Paid, *, freezes: bool = False) -> int | None:
+    """Write a payment down in the transaction of its grant; gives its number, or None if it already is.
+
+    What is known to have gone back of its money is taken back at once: a refund may be heard of before the payment.
+    ``freezes`` is as for ``money_back.apply``.
+    """
     row = await tx.maybe(
         _SQL.record,
         now=now,
@@ -28,6 +33,7 @@ async def record(tx: Transaction, now: datetime, paid: Paid) -> int | None:
         paid_minor=paid.price.minor,
         currency=paid.price.currency,
         credits_micro=sum(credits.micro for _, credits in paid.lots),
+        receipt_url=paid.receipt_url,
     )
     if row is None:
         return None
@@ -39,7 +45,9 @@ async def record(tx: Transaction, now: datetime, paid: Paid) -> int | None:
             lot_version=lot.version,
             credits_micro=credits.micro,
         )
-    return int(row["payment_id"])
+    found = _payment(row)
+    await money_back.apply(tx, now, found, wait=False, freezes=freezes)
+    return found.payment_id
 
 
 async def by_reference(tx: Transaction, reference: str) -> Payment | None:
@@ -47,14 +55,35 @@ async def by_reference(tx: Transaction, reference: str) -> Payment | None:
     return _maybe(await tx.maybe(_SQL.by_reference, reference=reference))
 
 
-async def by_payment_intent(tx: Transaction, stripe_payment_intent_id: str) -> Payment | None:
+async def by_payment_intent(
+    tx: Transaction, stripe_payment_intent_id: str, *, lock: bool = False
+) -> Payment | None:
     """The payment that this payment intent carried out."""
-    return _maybe(await tx.maybe(_SQL.by_payment_intent, stripe_payment_intent_id=stripe_payment_intent_id))
+    statement = _SQL.locked_by_payment_intent if lock else _SQL.by_payment_intent
+    return _maybe(await tx.maybe(statement, stripe_payment_intent_id=stripe_payment_intent_id))
+
+
+async def by_id(tx: Transaction, payment_id: int) -> Payment | None:
+    """One payment."""
+    return _maybe(await tx.maybe(_SQL.by_id, payment_id=payment_id))
+
+
+async def newest(tx: Transaction, *, user_id: int | None, before: int, limit: int) -> list[Payment]:
+    """A page of payments, newest first: up to ``limit`` with a number below ``before``; of one user, if named."""
+    return [_payment(row) for row in await tx.many(_SQL.newest, user_id=user_id, before=before, limit=limit)]
+
+
+async def keep_receipt(tx: Transaction, stripe_payment_intent_id: str, receipt_url: str | None) -> None:
+    """Where Stripe shows the payment to its customer."""
+    if receipt_url is not None:
+        await tx.run(_SQL.receipt, stripe_payment_intent_id=stripe_payment_intent_id, receipt_url=receipt_url)
 
 
 def _maybe(row: Row | None) -> Payment | None:
-    if row is None:
-        return None
+    return None if row is None else _payment(row)
+
+
+def _payment(row: Row) -> Payment:
     return Payment(
         payment_id=row["payment_id"],
         wallet_id=row["wallet_id"],
@@ -72,5 +101,6 @@ def _maybe(row: Row | None) -> Payment | None:
         refunded=Credits(row["refunded_micro"]),
         disputed=Credits(row["disputed_micro"]),
         steps=row["steps"],
+        receipt_url=row["receipt_url"],
         paid_at=row["paid_at"],
     )

@@ -521,6 +521,9 @@ CREATE FUNCTION tallybook.burn_v2(p_wallet_id bigint, p_version bigint, p_amount
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
+    v_reference text := (
+        SELECT x.reference FROM lots AS x WHERE x.wallet_id = p_wallet_id AND x.version = p_first_lot
+    );
     v_left  bigint := p_amount_micro;
     v_take  bigint;
     v_parts lot_part[] := '{}';
@@ -529,7 +532,8 @@ BEGIN
     FOR l IN
         SELECT lots.version, lots.available_micro, lots.expires_at FROM lots
         WHERE lots.wallet_id = p_wallet_id AND lots.available_micro > 0
-        ORDER BY (lots.version IS NOT DISTINCT FROM p_first_lot) DESC, lots.priority, lots.expires_at, lots.version
+        ORDER BY (lots.version IS NOT DISTINCT FROM p_first_lot) DESC,
+            (lots.reference = v_reference) IS TRUE DESC, lots.priority, lots.expires_at, lots.version
     LOOP
         v_take := least(l.available_micro, v_left);
         UPDATE lots SET available_micro = lots.available_micro - v_take
@@ -687,6 +691,7 @@ CREATE TABLE tallybook.wallets (
     front_micro bigint DEFAULT 0 NOT NULL,
     next_due_at timestamp with time zone,
     has_caps boolean DEFAULT false NOT NULL,
+    is_frozen boolean DEFAULT false NOT NULL,
     CONSTRAINT wallets_available_micro_check CHECK ((available_micro >= 0)),
     CONSTRAINT wallets_check CHECK ((num_nonnulls(owner_user_id, owner_organisation_id) = 1)),
     CONSTRAINT wallets_check1 CHECK (((debt_micro = 0) OR (available_micro = 0))),
@@ -710,6 +715,8 @@ COMMENT ON COLUMN tallybook.wallets.front_micro IS 'What is left of the front lo
 COMMENT ON COLUMN tallybook.wallets.next_due_at IS 'No hold and no lot of the wallet expires before; null when none does.';
 
 COMMENT ON COLUMN tallybook.wallets.has_caps IS 'Whether its owner has set a cap for some app.';
+
+COMMENT ON COLUMN tallybook.wallets.is_frozen IS 'Whether it may neither spend nor place holds; then it has no front lot, so that the swift road leaves it alone.';
 
 CREATE FUNCTION tallybook.decide_give_back_v2(r tallybook.posting_request, w tallybook.wallets, OUT code text, OUT facts jsonb, OUT legs tallybook.transfers[]) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -828,6 +835,8 @@ BEGIN
     ELSIF v_excess > 0 AND r.allow_excess IS NOT TRUE THEN
         code := 'capture_exceeds_hold';
         facts := jsonb_build_object('requested_micro', r.amount_micro, 'remaining_micro', h.remaining_micro);
+    ELSIF v_excess > 0 AND w.is_frozen THEN
+        code := 'wallet_frozen';
     ELSIF v_excess > w.available_micro THEN
         code := 'insufficient_credits';
         facts := jsonb_build_object(
@@ -878,6 +887,8 @@ BEGIN
     ELSIF r.parent_version IS NOT NULL AND r.amount_micro > h.remaining_micro THEN
         code := 'capture_exceeds_hold';
         facts := jsonb_build_object('requested_micro', r.amount_micro, 'remaining_micro', h.remaining_micro);
+    ELSIF r.op IN ('spend', 'hold') AND r.parent_version IS NULL AND w.is_frozen THEN
+        code := 'wallet_frozen';
     ELSIF r.op IN ('spend', 'hold') AND r.parent_version IS NULL AND r.amount_micro > w.available_micro THEN
         code := 'insufficient_credits';
         facts := jsonb_build_object(
@@ -1283,6 +1294,33 @@ END $$;
 
 COMMENT ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) IS 'Forget remembered answers that hold a key or a token: they are kept for retries, not for ever.';
 
+CREATE FUNCTION tallybook.freeze_wallet_v1(p_now timestamp with time zone, p_wallet_id bigint, p_cause text, p_on boolean) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    w         wallets;
+    v_changed boolean;
+BEGIN
+    SELECT x.* INTO STRICT w FROM wallets AS x WHERE x.wallet_id = p_wallet_id FOR NO KEY UPDATE;
+    IF p_on THEN
+        INSERT INTO wallet_freezes (wallet_id, cause, since) VALUES (p_wallet_id, p_cause, p_now)
+        ON CONFLICT DO NOTHING;
+    ELSE
+        DELETE FROM wallet_freezes AS f WHERE f.wallet_id = p_wallet_id AND f.cause = p_cause;
+    END IF;
+    v_changed := FOUND;
+    w := unfront_v2(w);
+    w.is_frozen := EXISTS (SELECT 1 FROM wallet_freezes AS f WHERE f.wallet_id = p_wallet_id);
+    w := refront_v2(w);
+    UPDATE wallets SET
+        is_frozen = w.is_frozen, front_lot_version = w.front_lot_version, front_micro = w.front_micro
+    WHERE wallets.wallet_id = p_wallet_id;
+    RETURN v_changed;
+END $$;
+
+COMMENT ON FUNCTION tallybook.freeze_wallet_v1(p_now timestamp with time zone, p_wallet_id bigint, p_cause text, p_on boolean) IS 'Freeze a wallet for a cause, or end that cause; says whether that was news. What it owes and gets goes on as ever.';
+
 CREATE FUNCTION tallybook.give_back_parts_v2(p_wallet_id bigint, p_version bigint, p_given bigint, p_amount bigint) RETURNS tallybook.lot_part[]
     LANGUAGE sql STABLE
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
@@ -1395,7 +1433,7 @@ CREATE TABLE tallybook.lots (
     CONSTRAINT lots_check CHECK ((available_micro <= amount_micro)),
     CONSTRAINT lots_price_minor_check CHECK ((price_minor >= 0)),
     CONSTRAINT lots_priority_check CHECK (((priority >= 0) AND (priority <= 100))),
-    CONSTRAINT lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'subscription'::text, 'promotion'::text, 'adjustment'::text, 'usage_refund'::text, 'dispute_won'::text])))
+    CONSTRAINT lots_source_check CHECK ((source = ANY (ARRAY['purchase'::text, 'subscription'::text, 'promotion'::text, 'adjustment'::text, 'usage_refund'::text, 'dispute_won'::text, 'refund_failed'::text])))
 )
 WITH (fillfactor='70');
 
@@ -1643,6 +1681,7 @@ CREATE FUNCTION tallybook.refront_v2(INOUT w tallybook.wallets) RETURNS tallyboo
     SET search_path TO 'tallybook', 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    IF w.is_frozen THEN RETURN; END IF;
     SELECT lots.version, lots.available_micro INTO w.front_lot_version, w.front_micro FROM lots
     WHERE lots.wallet_id = w.wallet_id AND lots.available_micro > 0
     ORDER BY lots.priority, lots.expires_at, lots.version LIMIT 1;
@@ -3095,6 +3134,21 @@ CREATE TABLE tallybook.customer_fences (
 
 COMMENT ON TABLE tallybook.customer_fences IS 'A lease per Stripe customer: a handler that lost its lease cannot commit.';
 
+CREATE TABLE tallybook.disputes (
+    stripe_dispute_id text NOT NULL,
+    stripe_payment_intent_id text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    withdrawn boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT disputes_amount_minor_check CHECK ((amount_minor >= 0))
+);
+
+COMMENT ON TABLE tallybook.disputes IS 'Disputes as Stripe had them when it was last asked.';
+
 CREATE TABLE tallybook.lot_moves (
     wallet_id bigint NOT NULL,
     version bigint NOT NULL,
@@ -3164,6 +3218,22 @@ CREATE TABLE tallybook.payment_lots (
 
 COMMENT ON TABLE tallybook.payment_lots IS 'The lots that a payment brought to its wallet.';
 
+CREATE TABLE tallybook.payment_steps (
+    payment_id bigint NOT NULL,
+    step integer NOT NULL,
+    wallet_id bigint NOT NULL,
+    lot_version bigint NOT NULL,
+    house tallybook.account NOT NULL,
+    amount_micro bigint NOT NULL,
+    transfer_version bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_steps_amount_micro_check CHECK ((amount_micro <> 0)),
+    CONSTRAINT payment_steps_house_check CHECK ((house = ANY (ARRAY['refunded'::tallybook.account, 'disputed'::tallybook.account]))),
+    CONSTRAINT payment_steps_step_check CHECK ((step > 0))
+);
+
+COMMENT ON TABLE tallybook.payment_steps IS 'Each time credits moved for money that went back: taken for a lot of the payment, or (a negative amount) restored.';
+
 CREATE TABLE tallybook.payments (
     payment_id bigint NOT NULL,
     wallet_id bigint NOT NULL,
@@ -3184,6 +3254,7 @@ CREATE TABLE tallybook.payments (
     steps integer DEFAULT 0 NOT NULL,
     paid_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    receipt_url text,
     CONSTRAINT payments_check CHECK (((refunded_micro + disputed_micro) <= credits_micro)),
     CONSTRAINT payments_credits_micro_check CHECK ((credits_micro >= 0)),
     CONSTRAINT payments_disputed_micro_check CHECK ((disputed_micro >= 0)),
@@ -3206,6 +3277,8 @@ COMMENT ON COLUMN tallybook.payments.refunded_micro IS 'What was taken back of t
 
 COMMENT ON COLUMN tallybook.payments.steps IS 'How often credits moved for money that came or went back: a part of their keys.';
 
+COMMENT ON COLUMN tallybook.payments.receipt_url IS 'Stripe''s page about the payment, as it was named last.';
+
 ALTER TABLE tallybook.payments ALTER COLUMN payment_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME tallybook.payments_payment_id_seq
     START WITH 1
@@ -3214,6 +3287,44 @@ ALTER TABLE tallybook.payments ALTER COLUMN payment_id ADD GENERATED ALWAYS AS I
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE tallybook.refund_intents (
+    refund_intent_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    payment_id bigint NOT NULL,
+    key text NOT NULL,
+    amount_minor bigint NOT NULL,
+    asked_minor bigint,
+    reason text,
+    attempt integer DEFAULT 1 NOT NULL,
+    status text DEFAULT 'intended'::text NOT NULL,
+    stripe_refund_id text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT refund_intents_amount_minor_check CHECK ((amount_minor > 0)),
+    CONSTRAINT refund_intents_check CHECK (((status = 'made'::text) = (stripe_refund_id IS NOT NULL))),
+    CONSTRAINT refund_intents_status_check CHECK ((status = ANY (ARRAY['intended'::text, 'made'::text, 'refused'::text])))
+);
+
+COMMENT ON TABLE tallybook.refund_intents IS 'Refunds that we ask for, written before Stripe is; the row''s id and the attempt are Stripe''s idempotency key.';
+
+COMMENT ON COLUMN tallybook.refund_intents.amount_minor IS 'Bound when it is asked for: a retry gives back no more.';
+
+COMMENT ON COLUMN tallybook.refund_intents.asked_minor IS 'What was asked for by number; null: all that was left.';
+
+CREATE TABLE tallybook.refunds (
+    stripe_refund_id text NOT NULL,
+    stripe_payment_intent_id text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    reason text,
+    failure_reason text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT refunds_amount_minor_check CHECK ((amount_minor >= 0))
+);
+
+COMMENT ON TABLE tallybook.refunds IS 'Refunds as Stripe had them when it was last asked, also of payments that are not ours or not granted yet.';
 
 CREATE TABLE tallybook.remembered_requests (
     scope text NOT NULL,
@@ -3305,6 +3416,15 @@ ALTER TABLE tallybook.users ALTER COLUMN user_id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE tallybook.wallet_freezes (
+    wallet_id bigint NOT NULL,
+    cause text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT wallet_freezes_cause_check CHECK (((length(cause) >= 1) AND (length(cause) <= 300)))
+);
+
+COMMENT ON TABLE tallybook.wallet_freezes IS 'Why a wallet is frozen: an admin, or an open dispute; it thaws when no cause is left.';
+
 ALTER TABLE tallybook.wallets ALTER COLUMN wallet_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME tallybook.wallets_wallet_id_seq
     START WITH 1
@@ -3374,6 +3494,9 @@ ALTER TABLE ONLY tallybook.claims
 ALTER TABLE ONLY tallybook.customer_fences
     ADD CONSTRAINT customer_fences_pkey PRIMARY KEY (stripe_customer_id);
 
+ALTER TABLE ONLY tallybook.disputes
+    ADD CONSTRAINT disputes_pkey PRIMARY KEY (stripe_dispute_id);
+
 ALTER TABLE ONLY tallybook.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (wallet_id, version);
 
@@ -3395,6 +3518,9 @@ ALTER TABLE ONLY tallybook.organisations
 ALTER TABLE ONLY tallybook.payment_lots
     ADD CONSTRAINT payment_lots_pkey PRIMARY KEY (payment_id, lot_version);
 
+ALTER TABLE ONLY tallybook.payment_steps
+    ADD CONSTRAINT payment_steps_pkey PRIMARY KEY (payment_id, step);
+
 ALTER TABLE ONLY tallybook.payments
     ADD CONSTRAINT payments_pkey PRIMARY KEY (payment_id);
 
@@ -3403,6 +3529,18 @@ ALTER TABLE ONLY tallybook.payments
 
 ALTER TABLE ONLY tallybook.payments
     ADD CONSTRAINT payments_stripe_payment_intent_id_key UNIQUE (stripe_payment_intent_id);
+
+ALTER TABLE ONLY tallybook.refund_intents
+    ADD CONSTRAINT refund_intents_payment_id_key_key UNIQUE (payment_id, key);
+
+ALTER TABLE ONLY tallybook.refund_intents
+    ADD CONSTRAINT refund_intents_pkey PRIMARY KEY (refund_intent_id);
+
+ALTER TABLE ONLY tallybook.refund_intents
+    ADD CONSTRAINT refund_intents_stripe_refund_id_key UNIQUE (stripe_refund_id);
+
+ALTER TABLE ONLY tallybook.refunds
+    ADD CONSTRAINT refunds_pkey PRIMARY KEY (stripe_refund_id);
 
 ALTER TABLE ONLY tallybook.refusals
     ADD CONSTRAINT refusals_pkey PRIMARY KEY (wallet_id, app_id, key);
@@ -3440,6 +3578,9 @@ ALTER TABLE ONLY tallybook.users
 ALTER TABLE ONLY tallybook.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY tallybook.wallet_freezes
+    ADD CONSTRAINT wallet_freezes_pkey PRIMARY KEY (wallet_id, cause);
+
 ALTER TABLE ONLY tallybook.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (wallet_id);
 
@@ -3467,6 +3608,8 @@ CREATE INDEX checkouts_by_payment_intent ON tallybook.checkouts USING btree (str
 
 CREATE INDEX checkouts_by_user ON tallybook.checkouts USING btree (user_id, checkout_id);
 
+CREATE INDEX disputes_by_payment_intent ON tallybook.disputes USING btree (stripe_payment_intent_id);
+
 CREATE INDEX holds_left_behind ON tallybook.holds USING btree (wallet_id, version) WHERE (settled_by = 'expiry'::text);
 
 CREATE INDEX holds_open_by_expiry ON tallybook.holds USING btree (COALESCE(extended_to, expires_at)) WHERE (settled_at IS NULL);
@@ -3486,6 +3629,8 @@ CREATE INDEX payments_by_paid ON tallybook.payments USING btree (paid_at, paymen
 CREATE INDEX payments_by_user ON tallybook.payments USING btree (user_id, payment_id);
 
 CREATE INDEX payments_by_wallet ON tallybook.payments USING btree (wallet_id, payment_id);
+
+CREATE INDEX refunds_by_payment_intent ON tallybook.refunds USING btree (stripe_payment_intent_id);
 
 CREATE INDEX sessions_by_user ON tallybook.sessions USING btree (user_id);
 
@@ -3577,11 +3722,17 @@ ALTER TABLE ONLY tallybook.organisation_members
 ALTER TABLE ONLY tallybook.payment_lots
     ADD CONSTRAINT payment_lots_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES tallybook.payments(payment_id);
 
+ALTER TABLE ONLY tallybook.payment_steps
+    ADD CONSTRAINT payment_steps_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES tallybook.payments(payment_id);
+
 ALTER TABLE ONLY tallybook.payments
     ADD CONSTRAINT payments_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
 
 ALTER TABLE ONLY tallybook.payments
     ADD CONSTRAINT payments_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
+
+ALTER TABLE ONLY tallybook.refund_intents
+    ADD CONSTRAINT refund_intents_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES tallybook.payments(payment_id);
 
 ALTER TABLE ONLY tallybook.sessions
     ADD CONSTRAINT sessions_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
@@ -3591,6 +3742,9 @@ ALTER TABLE ONLY tallybook.sessions
 
 ALTER TABLE ONLY tallybook.stripe_customers
     ADD CONSTRAINT stripe_customers_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
+
+ALTER TABLE ONLY tallybook.wallet_freezes
+    ADD CONSTRAINT wallet_freezes_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
 
 ALTER TABLE ONLY tallybook.wallets
     ADD CONSTRAINT wallets_owner_organisation_id_fkey FOREIGN KEY (owner_organisation_id) REFERENCES tallybook.organisations(organisation_id);
@@ -3670,6 +3824,9 @@ REVOKE ALL ON FUNCTION tallybook.follow_up_v2(w tallybook.wallets, r tallybook.p
 
 REVOKE ALL ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tallybook.forget_secrets_v1(p_before timestamp with time zone) TO tallybook_runtime;
+
+REVOKE ALL ON FUNCTION tallybook.freeze_wallet_v1(p_now timestamp with time zone, p_wallet_id bigint, p_cause text, p_on boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION tallybook.freeze_wallet_v1(p_now timestamp with time zone, p_wallet_id bigint, p_cause text, p_on boolean) TO tallybook_runtime;
 
 REVOKE ALL ON FUNCTION tallybook.give_back_parts_v2(p_wallet_id bigint, p_version bigint, p_given bigint, p_amount bigint) FROM PUBLIC;
 
@@ -3808,6 +3965,8 @@ GRANT SELECT ON TABLE tallybook.claims TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.customer_fences TO tallybook_runtime;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.disputes TO tallybook_runtime;
+
 GRANT SELECT ON TABLE tallybook.lot_moves TO tallybook_runtime;
 
 GRANT SELECT ON TABLE tallybook.lots_now TO tallybook_runtime;
@@ -3818,7 +3977,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisations TO tallybook_runtime
 
 GRANT SELECT,INSERT ON TABLE tallybook.payment_lots TO tallybook_runtime;
 
+GRANT SELECT,INSERT ON TABLE tallybook.payment_steps TO tallybook_runtime;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.payments TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.refund_intents TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.refunds TO tallybook_runtime;
 
 GRANT SELECT,INSERT ON TABLE tallybook.remembered_requests TO tallybook_runtime;
 
@@ -3829,3 +3994,5 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.signing_keys TO tallybook_runtime;
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_account TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_events TO tallybook_runtime;
+
+GRANT SELECT ON TABLE tallybook.wallet_freezes TO tallybook_runtime;

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal, cast
 
 import stripe
+from stripe import V1Services
 from stripe.params import PriceCreateParams, PriceListParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -71,6 +72,11 @@ class StripeGateway:
             max_network_retries=_NETWORK_RETRIES,
             http_client=self._http,
         )
+
+    @property
+    def v1(self) -> V1Services:
+        """Stripe's own services, for the other modules of this folder."""
+        return self._client.v1
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -35,7 +35,7 @@ def session(found: stripe.checkout.Session) -> SessionReport:
     details = raw.get("total_details") or {}
     intent = raw.get("payment_intent")
     charge = intent.get("latest_charge") if isinstance(intent, Mapping) else None
-    refunded = charge if isinstance(charge, Mapping) else {}
+    charge = charge if isinstance(charge, Mapping) else {}
     return SessionReport(
         id=raw["id"],
         mode=raw["mode"],
@@ -50,8 +50,9 @@ def session(found: stripe.checkout.Session) -> SessionReport:
         customer_id=id_of(raw.get("customer")),
         payment_intent_id=id_of(intent),
         payment_intent_status=intent.get("status") if isinstance(intent, Mapping) else None,
-        amount_refunded=refunded.get("amount_refunded") or 0,
-        charge_refunded=refunded.get("refunded") is True,
+        amount_refunded=charge.get("amount_refunded") or 0,
+        charge_disputed=charge.get("disputed") is True,
+        receipt_url=charge.get("receipt_url"),
         livemode=raw["livemode"],
         metadata=dict(raw.get("metadata") or {}),
         url=raw.get("url"),

@@ -43,5 +43,6 @@ class Context:
     allowed_return_origins: tuple[str, ...]
     session_token_seconds: int
     session_seconds: int
+    freeze_on_dispute: bool = False
     anchors_dir: Path | None = None
     anchor_every_seconds: int = 24 * 3600

@@ -24,12 +24,14 @@ from tallybook.domain.ledger.requests import Note
 from tallybook.domain.money import Money
 from tallybook.domain.payments.checkouts import Checkout, Judgement, Status, judge
 from tallybook.domain.payments.inbox import EventStatus, Lease
+from tallybook.domain.payments.money_back import Report, given_back
 from tallybook.domain.payments.payments import Paid, Source
 from tallybook.domain.payments.reports import SessionReport, SessionView
-from tallybook.postgres import audit, checkouts, inbox, ledger, payments
+from tallybook.postgres import audit, checkouts, inbox, ledger, money_back, payments
 from tallybook.postgres.fences import Fence, fenced, hold_fence
 from tallybook.postgres.pool import Transaction
-from tallybook.stripe.gateway import configured
+from tallybook.stripe import money_back as at_stripe
+from tallybook.stripe.gateway import StripeGateway, configured
 from tallybook.usecases.context import Context
 
 _log = structlog.get_logger("tallybook.fulfilment")
@@ -61,28 +63,51 @@ async def settle_checkout(ctx: Context, stripe_session_id: str, *, lease: Lease 
         return await _without_effect(ctx, lease, "foreign")
     assert known.stripe_customer_id is not None, known.checkout_id
     async with fenced(ctx.db, ctx.clock, known.stripe_customer_id) as fence:
-        report = await configured(ctx.stripe).session(stripe_session_id)
+        stripe = configured(ctx.stripe)
+        report = await stripe.session(stripe_session_id)
         if report is None:
             # Sessions are never deleted: the key must be another account's. Tried again until someone looks.
             raise StripeRefusedError(
                 f"Stripe does not know {stripe_session_id}, which we opened: is STRIPE_SECRET_KEY another account's?"
             )
+        seen = await _with_what_went_back(stripe, report)
         try:
-            settled = await _in_lane(ctx, fence, report, lease, patient=False)
+            settled = await _in_lane(ctx, fence, seen, lease, patient=False)
         except WalletBusyError:
             # An app's open transaction on this wallet delays this event, not the others.
             async with ctx.db.turn(known.wallet_id):
-                settled = await _in_lane(ctx, fence, report, lease, patient=True)
+                settled = await _in_lane(ctx, fence, seen, lease, patient=True)
     _log.info("checkout_settled", session=stripe_session_id, outcome=settled.outcome)
     return settled
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A session, and what went back of its payment if anything did, as Stripe had them under the lease."""
+
+    session: SessionReport
+    back: Report | None
+
+
+async def _with_what_went_back(stripe: StripeGateway, session: SessionReport) -> _Seen:
+    """Refunds are counted one by one: what a charge sums up says nothing of those that fail or wait."""
+    if session.payment_intent_id is None or not (session.amount_refunded or session.charge_disputed):
+        return _Seen(session=session, back=None)
+    back = await at_stripe.report(stripe, session.payment_intent_id, disputes=session.charge_disputed)
+    gone = given_back(back.refunds)
+    return _Seen(session=replace(session, amount_refunded=gone), back=back)
+
+
 async def _in_lane(
-    ctx: Context, fence: Fence, report: SessionReport, lease: Lease | None, *, patient: bool
+    ctx: Context, fence: Fence, seen: _Seen, lease: Lease | None, *, patient: bool
 ) -> Settlement:
     """The effect and the event's done-mark in one transaction, if the lease on the customer still stands."""
+    report = seen.session
     async with ctx.db.transaction(patient=patient) as tx:
         await hold_fence(tx, fence)
+        if seen.back is not None:
+            # Before the grant, which is recorded with what went back of it.
+            await money_back.project(tx, ctx.clock(), seen.back)
         settled = await _apply(ctx, tx, report, audits_faults=lease is not None, wait=patient)
         if lease is not None:
             await inbox.settle(tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=settled.outcome)
@@ -187,7 +212,9 @@ async def _grant(
             description=f"{checkout.product_name} x {checkout.quantity}",
             price=Money(report.amount_total, checkout.price.currency),
             lots=((answer.transfer, checkout.credits),),
+            receipt_url=report.receipt_url,
         ),
+        freezes=ctx.freeze_on_dispute,
     )
     return answer.transfer
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from tallybook.domain.payments.handled import PAYMENT_TYPES, SESSION_TYPES, left_alone_as
+from tallybook.domain.payments.handled import (
+    CHARGE_TYPES,
+    DISPUTE_TYPES,
+    PAYMENT_TYPES,
+    REFUND_TYPES,
+    SESSION_TYPES,
+    left_alone_as,
+)
 from tallybook.domain.payments.inbox import ClaimedEvent
-from tallybook.usecases import events, fulfilment
+from tallybook.usecases import events, fulfilment, money_back
 from tallybook.usecases.context import Context
 
 
@@ -22,7 +29,21 @@ async def handle(ctx: Context, event: ClaimedEvent) -> None:
         await fulfilment.settle_checkout(ctx, event.object_id, lease=event.lease)
     elif event.type in PAYMENT_TYPES:
         await fulfilment.settle_payment(ctx, event.object_id, lease=event.lease)
+    elif event.type in CHARGE_TYPES | REFUND_TYPES | DISPUTE_TYPES:
+        await _money_back(ctx, event, event.object_id)
     else:
         outcome = left_alone_as(event.type)
         assert outcome is not None, event.type
         await events.ignore(ctx, event, outcome)
+
+
+async def _money_back(ctx: Context, event: ClaimedEvent, object_id: str) -> None:
+    """Money that went back; a payment that is not in our books yet is settled with it, or it is foreign."""
+    if event.type in CHARGE_TYPES:
+        settled = await money_back.settle_charge(ctx, object_id, lease=event.lease)
+    elif event.type in REFUND_TYPES:
+        settled = await money_back.settle_refund(ctx, object_id, lease=event.lease)
+    else:
+        settled = await money_back.settle_dispute(ctx, object_id, lease=event.lease)
+    if settled.unsettled_payment is not None:
+        await fulfilment.settle_payment(ctx, settled.unsettled_payment, lease=event.lease)

@@ -9,6 +9,7 @@
 | what the work cost        | capture     | held                 | usage; if final, held → available       |
 | the work did not happen   | release     | held                 | available                               |
 | money that went back      | clawback    | available, then debt | refunded or disputed                    |
+| money that came again     | restore     | refunded or disputed | available (then available → debt)       |
 | usage that did not count  | give_back   | usage                | available (then available → debt)       |
 | a sub-hold                | hold        | held                 | held                                    |
 | what its time has run out | (in SQL)    | available            | expired                                 |
@@ -210,6 +211,38 @@ def clawback(
             amount_micro=positive(credits).micro,
             house=house,
             lot_version=None if lot is None else lot.version,
+        ),
+        note,
+    )
+
+
+def restore(
+    wallet_id: int,
+    credits: Credits,
+    *,
+    house: Account,
+    key: str,
+    priority: int,
+    expires_at: datetime | None,
+    reference: str | None,
+    note: Note | None = None,
+) -> Posting:
+    """Credits taken back for money that came again: a refund that failed, a dispute that was won; debt is paid first.
+
+    ``priority``, ``expires_at`` and ``reference`` are those of the lot for which they were taken.
+    """
+    return _noted(
+        Posting(
+            op="grant",
+            wallet_id=wallet_id,
+            app_id=0,
+            key=key,
+            amount_micro=positive(credits).micro,
+            house=house,
+            source="refund_failed" if house is Account.REFUNDED else "dispute_won",
+            priority=priority,
+            lot_expires_at=expires_at,
+            reference=reference,
         ),
         note,
     )

@@ -146,11 +146,11 @@ def judge(checkout: Checkout, report: SessionReport, *, livemode: bool) -> Judge
 
 
 def _judge_paid(report: SessionReport) -> Judgement:
-    """Paid, but not if all of it went back before the grant; taking back after the grant is not done here.
+    """Paid, but not if all of it was refunded before the grant; what went back in part is taken back with the grant.
 
     A session stays ``paid`` whatever is refunded; its charge says so: https://docs.stripe.com/api/charges/object.
     """
-    if report.charge_refunded or 0 < (report.amount_total or 0) <= report.amount_refunded:
+    if 0 < (report.amount_total or 0) <= report.amount_refunded:
         return Judgement(status=Status.FAILED, grants=False, outcome="refunded")
     outcome = "granted_partly_refunded" if report.amount_refunded else "granted"
     return Judgement(status=Status.PAID, grants=True, outcome=outcome)

@@ -13,15 +13,14 @@ SESSION_TYPES = frozenset(
 PAYMENT_TYPES = frozenset({"payment_intent.succeeded", "payment_intent.payment_failed"})
 """Their object is a payment intent; it leads to the session that started it, or it is foreign."""
 
-HANDLED_TYPES = SESSION_TYPES | PAYMENT_TYPES
+CHARGE_TYPES = frozenset({"charge.refunded"})
+"""Their object is a charge."""
 
-NOT_YET_HANDLED_TYPES = frozenset(
+REFUND_TYPES = frozenset({"charge.refund.updated", "refund.created", "refund.updated", "refund.failed"})
+"""Their object is a refund, also that of ``charge.refund.updated``."""
+
+DISPUTE_TYPES = frozenset(
     {
-        "charge.refunded",
-        "charge.refund.updated",
-        "refund.created",
-        "refund.updated",
-        "refund.failed",
         "charge.dispute.created",
         "charge.dispute.updated",
         "charge.dispute.closed",
@@ -29,11 +28,11 @@ NOT_YET_HANDLED_TYPES = frozenset(
         "charge.dispute.funds_reinstated",
     }
 )
-"""Money that goes back after the grant: kept apart from the types that never matter, to be replayed once they do."""
+"""Their object is a dispute, which is not a charge."""
+
+HANDLED_TYPES = SESSION_TYPES | PAYMENT_TYPES | CHARGE_TYPES | REFUND_TYPES | DISPUTE_TYPES
 
 
 def left_alone_as(event_type: str) -> str | None:
     """The outcome of an event that has no effect because of its type; None if it is worked on."""
-    if event_type in HANDLED_TYPES:
-        return None
-    return "not_yet_handled" if event_type in NOT_YET_HANDLED_TYPES else "unhandled_type"
+    return None if event_type in HANDLED_TYPES else "unhandled_type"

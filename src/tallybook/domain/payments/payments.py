@@ -34,6 +34,7 @@ class Paid:
     description: str
     price: Money
     lots: tuple[tuple[LedgerId, Credits], ...]
+    receipt_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +62,14 @@ class Payment:
     disputed: Credits
     steps: int
     paid_at: datetime
+    receipt_url: str | None
+
+    @property
+    def taken_back(self) -> Credits:
+        """The credits that were taken back in all."""
+        return Credits(self.refunded.micro + self.disputed.micro)
+
+    @property
+    def refundable_minor(self) -> int:
+        """What refunds and disputes have left of the money."""
+        return max(0, self.paid.minor - self.refunded_minor - self.disputed_minor)

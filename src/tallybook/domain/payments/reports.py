@@ -25,8 +25,8 @@ class SessionView:
 class SessionReport:
     """A Checkout Session as Stripe has it right now; amounts in minor units of ``currency``.
 
-    ``amount_refunded`` and ``charge_refunded`` are those of the payment's latest charge: a session says ``paid`` also
-    after its money went back.
+    ``amount_refunded``, ``charge_disputed`` and ``receipt_url`` are those of the payment's latest charge: a session
+    says ``paid`` also after its money went back.
     """
 
     id: str
@@ -43,7 +43,8 @@ class SessionReport:
     payment_intent_id: str | None
     payment_intent_status: str | None
     amount_refunded: int
-    charge_refunded: bool
+    charge_disputed: bool
+    receipt_url: str | None
     livemode: bool
     metadata: Mapping[str, str]
     url: str | None

@@ -2,13 +2,13 @@
 -- Write a payment down; no row when it already is.
 INSERT INTO tallybook.payments (
     wallet_id, user_id, source, reference, stripe_customer_id, stripe_payment_intent_id, lookup_key, description, paid_minor,
-    currency, credits_micro, paid_at, updated_at
+    currency, credits_micro, receipt_url, paid_at, updated_at
 ) VALUES (
     :wallet_id, :user_id, :source, :reference, :stripe_customer_id, :stripe_payment_intent_id, :lookup_key, :description,
-    :paid_minor, :currency, :credits_micro, :now, :now
+    :paid_minor, :currency, :credits_micro, :receipt_url, :now, :now
 )
 ON CONFLICT (reference) DO NOTHING
-RETURNING payment_id;
+RETURNING *;
 
 -- name: record_lot
 -- A lot that a payment brought.
@@ -24,3 +24,24 @@ WHERE reference = :reference;
 -- A payment by its payment intent.
 SELECT * FROM tallybook.payments
 WHERE stripe_payment_intent_id = :stripe_payment_intent_id;
+
+-- name: locked_by_payment_intent
+-- A payment by its payment intent, locked until the transaction ends.
+SELECT * FROM tallybook.payments
+WHERE stripe_payment_intent_id = :stripe_payment_intent_id FOR UPDATE;
+
+-- name: by_id
+-- A payment.
+SELECT * FROM tallybook.payments
+WHERE payment_id = :payment_id;
+
+-- name: newest
+-- A page of payments, newest first, before a number; of one user, if one is named.
+SELECT * FROM tallybook.payments
+WHERE payment_id < :before AND (:user_id::bigint IS NULL OR user_id = :user_id)
+ORDER BY payment_id DESC LIMIT :limit;
+
+-- name: receipt
+-- Where Stripe shows the payment to its customer.
+UPDATE tallybook.payments SET receipt_url = :receipt_url
+WHERE stripe_payment_intent_id = :stripe_payment_intent_id AND receipt_url IS DISTINCT FROM :receipt_url;
