@@ -56,6 +56,7 @@ class Wallet(Balances):
     owner: Owner
     created_at: datetime
     updated_at: datetime
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

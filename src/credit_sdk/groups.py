@@ -15,6 +15,7 @@ from credit_sdk import (
     requests_of_checkouts,
     requests_of_holds,
     requests_of_identity,
+    requests_of_payments,
 )
 from credit_sdk.operations import Group, Operation, S
 
@@ -26,6 +27,8 @@ class Wallets(Group[S]):
     list = Operation(requests.wallets)
     transfers = Operation(requests.history)
     lots = Operation(requests.lots)
+    freeze = Operation(requests_of_payments.freeze)
+    thaw = Operation(requests_of_payments.thaw)
 
 
 class Transfers(Group[S]):
@@ -79,6 +82,15 @@ class Checkouts(Group[S]):
     get = Operation(requests_of_checkouts.checkout)
 
 
+class Payments(Group[S]):
+    """What was paid, and refunds of it."""
+
+    list = Operation(requests_of_payments.payments)
+    get = Operation(requests_of_payments.payment)
+    preview_refund = Operation(requests_of_payments.preview_refund)
+    refund = Operation(requests_of_payments.refund)
+
+
 class Users(Group[S]):
     """Accounts of people."""
 
@@ -120,6 +132,7 @@ class Calls(Generic[S]):
         self.caps: Caps[S] = Caps(sender)
         self.products: Products[S] = Products(sender)
         self.checkouts: Checkouts[S] = Checkouts(sender)
+        self.payments: Payments[S] = Payments(sender)
         self.users: Users[S] = Users(sender)
         self.sessions: Sessions[S] = Sessions(sender)
         self.apps: Apps[S] = Apps(sender)

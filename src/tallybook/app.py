@@ -192,6 +192,7 @@ async def open_context(
             allowed_return_origins=_origins(settings),
             session_token_seconds=settings.session_token_seconds,
             session_seconds=settings.session_seconds,
+            freeze_on_dispute=settings.freeze_wallet_on_dispute,
             anchors_dir=settings.anchors_dir
             or (settings.data_dir / "anchors" if installation.embedded else None),
             anchor_every_seconds=settings.anchor_every_seconds,

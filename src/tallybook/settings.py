@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     stripe_webhook_secret_credits: SecretStr | None = None
     stripe_webhook_secret_v1: SecretStr | None = None
     catalog_file: Path | None = None
+    freeze_wallet_on_dispute: bool = False
 
     # Invoices (document 004); used when invoices are issued.
     default_currency: str = Field(default="usd", pattern="^[a-zA-Z]{3}$")

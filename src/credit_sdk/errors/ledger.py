@@ -82,6 +82,12 @@ class GiveBackExceedsError(CreditError):
     default_code = "give_back_exceeds"
 
 
+class WalletFrozenError(CreditError):
+    """The wallet is frozen: it neither spends nor holds until it is thawed; open holds are settled as ever."""
+
+    default_code = "wallet_frozen"
+
+
 class BatchRefusedError(CreditError):
     """One item was refused, so nothing was booked; ``index``, ``item_code`` and ``item_facts`` say which and why."""
 

@@ -41,6 +41,24 @@ class CheckoutNotFoundError(CreditError):
     default_code = "checkout_not_found"
 
 
+class PaymentNotFoundError(CreditError):
+    """There is no such payment, or it is not the caller's."""
+
+    default_code = "payment_not_found"
+
+
+class RefundNotPossibleError(CreditError):
+    """The payment moved no money at Stripe."""
+
+    default_code = "refund_not_possible"
+
+
+class RefundExceedsError(CreditError):
+    """More than is left of the payment; the fact ``refundable_minor`` says how much."""
+
+    default_code = "refund_exceeds"
+
+
 class PayLinkInvalidError(CreditError):
     """The payment link is not one of the service's, or was not copied whole."""
 

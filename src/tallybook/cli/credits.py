@@ -11,7 +11,7 @@ from tallybook.cli.output import AsJson, show_facts, show_rows
 from tallybook.cli.roof import OPERATOR, run
 from tallybook.domain.ledger.requests import Answer, Note, Transfer
 from tallybook.domain.money import Credits
-from tallybook.usecases import transfers, wallets
+from tallybook.usecases import freezing, transfers, wallets
 from tallybook.usecases.context import Context
 
 app = typer.Typer(help="Credits of a user: balance, history, add, spend.", no_args_is_help=True)
@@ -35,10 +35,23 @@ def show_balance(context: typer.Context, user: User, as_json: AsJson = False) ->
             "available": str(Credits(found.available_micro)),
             "held": str(Credits(found.held_micro)),
             "debt": str(Credits(found.debt_micro)),
+            "frozen": found.is_frozen,
             "transfers": found.version,
         }
 
     show_facts(run(context, work), as_json=as_json)
+
+
+@app.command("freeze")
+def freeze(context: typer.Context, user: User, as_json: AsJson = False) -> None:
+    """Let a user's wallet neither spend nor place holds; open holds are settled as ever."""
+    _freeze(context, user, frozen=True, as_json=as_json)
+
+
+@app.command("thaw")
+def thaw(context: typer.Context, user: User, as_json: AsJson = False) -> None:
+    """End a freeze; one that an open dispute began stays."""
+    _freeze(context, user, frozen=False, as_json=as_json)
 
 
 @app.command("history")
@@ -128,3 +141,12 @@ def _facts(answer: Answer, key: str) -> dict[str, Any]:
         "key": key,
         "replayed": answer.replayed,
     }
+
+
+def _freeze(context: typer.Context, user: int, *, frozen: bool, as_json: bool) -> None:
+    async def work(ctx: Context) -> dict[str, Any]:
+        found = await wallets.wallet_of_user(ctx, OPERATOR, user)
+        after = await freezing.freeze(ctx, OPERATOR, found.wallet_id, frozen=frozen)
+        return {"user": user, "wallet": f"wal_{after.wallet_id}", "frozen": after.is_frozen}
+
+    show_facts(run(context, work), as_json=as_json)

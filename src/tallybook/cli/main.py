@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from tallybook.cli import alerts, apps, catalog, credits, demo, doctor, events, ledger, organisations, users
+from tallybook.cli import (
+    alerts,
+    apps,
+    catalog,
+    credits,
+    demo,
+    doctor,
+    events,
+    ledger,
+    organisations,
+    payments,
+    users,
+)
 from tallybook.cli.output import console
 from tallybook.cli.roof import Roof, refuse, roof_of, run
 from tallybook.domain.errors import BillingError
@@ -30,6 +42,7 @@ for name, noun in (
     ("organisations", organisations),
     ("apps", apps),
     ("credits", credits),
+    ("payments", payments),
     ("catalog", catalog),
     ("ledger", ledger),
     ("events", events),
@@ -37,6 +50,7 @@ for name, noun in (
 ):
     app.add_typer(noun.app, name=name)
 app.command("doctor")(doctor.doctor)
+app.command("refund")(payments.refund)
 app.command("demo")(demo.demo)
 
 

@@ -2706,7 +2706,7 @@ CREATE TABLE tallybook.apps (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     CONSTRAINT apps_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
-    CONSTRAINT apps_permissions_check CHECK ((permissions <@ ARRAY['read_user_info'::text, 'read_credits'::text, 'consume_credits'::text, 'purchase_credits'::text, 'grant_credits'::text, 'exceed_holds'::text]))
+    CONSTRAINT apps_permissions_check CHECK ((permissions <@ ARRAY['read_user_info'::text, 'read_credits'::text, 'consume_credits'::text, 'purchase_credits'::text, 'grant_credits'::text, 'exceed_holds'::text, 'refund_payments'::text]))
 );
 
 COMMENT ON COLUMN tallybook.apps.public_id IS 'The App ID that the app is given (app_...).';

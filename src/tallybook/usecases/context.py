@@ -23,7 +23,8 @@ class Context:
 
     ``group_commit`` posts, ``fresh`` reads and ``known`` remembers for many callers at once; ``db`` is for the rest.
     ``webhook_secrets`` gives the signing secrets of each intake path. ``pages_url`` is where customers come back to;
-    ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains. Into
+    ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains. With
+    ``freeze_on_dispute`` a wallet is frozen while a payment of its is disputed. Into
     ``anchors_dir`` the worker exports an anchor every ``anchor_every_seconds``; None: it does not.
     """
 

@@ -35,6 +35,7 @@ class WalletShape(Balances):
 
     id: str = Field(examples=["wal_12"])
     owner: Owner
+    frozen: bool = Field(description="It neither spends nor places holds.", examples=[False])
     created_at: datetime
     updated_at: datetime
 
@@ -49,6 +50,7 @@ class WalletShape(Balances):
         return cls(
             id=plain_id("wal", wallet.wallet_id),
             owner=owner,
+            frozen=wallet.is_frozen,
             available_micro=wallet.available_micro,
             held_micro=wallet.held_micro,
             debt_micro=wallet.debt_micro,

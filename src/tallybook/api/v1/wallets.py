@@ -12,7 +12,7 @@ from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.api.v1.shapes import LotShape, TransferShape, WalletShape
 from tallybook.domain.errors import NotFoundError
 from tallybook.domain.ids import LedgerId, parse_plain_id
-from tallybook.usecases import lots, transfers, wallets
+from tallybook.usecases import freezing, lots, transfers, wallets
 
 router = APIRouter(
     prefix="/v1/wallets", tags=["wallets"], route_class=StrictJsonRoute, responses=problems(401, 403, 404)
@@ -61,6 +61,20 @@ async def list_wallets(
 async def get_wallet(ctx: Ctx, caller: CallerDep, wallet: str) -> WalletShape:
     """A wallet as it is now."""
     found = await wallets.wallet(ctx, caller, parse_plain_id("wal", wallet))
+    return WalletShape.from_domain(found)
+
+
+@router.put("/{wallet}/freeze", summary="Freeze a wallet (admin)")
+async def freeze_wallet(ctx: Ctx, caller: CallerDep, wallet: str) -> WalletShape:
+    """Let it neither spend nor place holds; open holds are settled as ever. Repeating it is harmless."""
+    found = await freezing.freeze(ctx, caller, parse_plain_id("wal", wallet), frozen=True)
+    return WalletShape.from_domain(found)
+
+
+@router.delete("/{wallet}/freeze", summary="Thaw a wallet (admin)")
+async def thaw_wallet(ctx: Ctx, caller: CallerDep, wallet: str) -> WalletShape:
+    """End an admin's freeze; one that an open dispute began stays."""
+    found = await freezing.freeze(ctx, caller, parse_plain_id("wal", wallet), frozen=False)
     return WalletShape.from_domain(found)
 
 

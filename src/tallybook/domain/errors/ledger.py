@@ -17,6 +17,12 @@ class WalletBusyError(BillingError):
     code = "wallet_busy"
 
 
+class WalletFrozenError(BillingError):
+    """This wallet is frozen: until an admin or the end of its dispute thaws it, it neither spends nor holds."""
+
+    code = "wallet_frozen"
+
+
 class InsufficientCreditsError(BillingError):
     """Insufficient credits"""
 

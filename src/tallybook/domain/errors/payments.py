@@ -95,6 +95,24 @@ class SubscriptionsNotAvailableError(BillingError):
     code = "subscriptions_not_available"
 
 
+class PaymentNotFoundError(BillingError):
+    """There is no such payment, or it is not yours."""
+
+    code = "payment_not_found"
+
+
+class RefundNotPossibleError(BillingError):
+    """This payment moved no money at Stripe, so there is none to give back."""
+
+    code = "refund_not_possible"
+
+
+class RefundExceedsError(BillingError):
+    """More than refunds and disputes have left of this payment."""
+
+    code = "refund_exceeds"
+
+
 class FulfilmentBusyError(BillingError):
     """This customer's payments are being settled right now: try again in a moment."""
 

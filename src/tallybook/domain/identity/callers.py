@@ -33,6 +33,7 @@ class Permission(StrEnum):
     PURCHASE_CREDITS = "purchase_credits"
     GRANT_CREDITS = "grant_credits"
     EXCEED_HOLDS = "exceed_holds"
+    REFUND_PAYMENTS = "refund_payments"
 
 
 SEED_PERMISSIONS = (
@@ -156,6 +157,20 @@ class Caller:
             raise PermissionDeniedError(
                 "Adding credits needs an admin, or an API key of an app with grant_credits.",
                 permission=str(Permission.GRANT_CREDITS),
+            )
+
+    def require_refund(self) -> None:
+        """Refuse unless the caller may give money back: an admin of the house, or an app's key with the permission.
+
+        Raises:
+            PermissionDeniedError: it may not.
+        """
+        if self.by_key and Permission.REFUND_PAYMENTS in self.permissions:
+            return
+        if not self.rules_the_house:
+            raise PermissionDeniedError(
+                "Refunds need an admin, or an API key of an app with refund_payments.",
+                permission=str(Permission.REFUND_PAYMENTS),
             )
 
     def user_for(self, user_id: int | None, permission: Permission) -> int:

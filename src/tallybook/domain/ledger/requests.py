@@ -113,6 +113,7 @@ class Wallet:
     debt_micro: int
     version: int
     owner_is_active: bool
+    is_frozen: bool
     created_at: datetime
     updated_at: datetime
 

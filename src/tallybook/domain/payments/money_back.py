@@ -109,6 +109,37 @@ class Move:
     micro: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a refund would do: ``credits`` are taken back, in the order of the fields; what is missing becomes ``debt``.
+
+    ``held`` is what open holds have of the payment's own credits: what of it is given back pays the debt.
+    """
+
+    refund: Money
+    credits: Credits
+    from_payment: Credits
+    from_others: Credits
+    debt: Credits
+    held: Credits
+
+
+def previewed(
+    refund: Money, taken: int, *, own_available: int, own_held: int, wallet_available: int
+) -> Preview:
+    """What taking so many micro-credits back would do to a wallet of which so much is the payment's own."""
+    own = min(taken, own_available)
+    others = min(taken - own, max(0, wallet_available - own_available))
+    return Preview(
+        refund=refund,
+        credits=Credits(taken),
+        from_payment=Credits(own),
+        from_others=Credits(others),
+        debt=Credits(taken - own - others),
+        held=Credits(own_held),
+    )
+
+
 def given_back(refunds: Iterable[Refund]) -> int:
     """What refunds gave back, in minor units."""
     return sum(one.amount.minor for one in refunds if one.counts)

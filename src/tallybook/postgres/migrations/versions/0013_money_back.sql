@@ -12,6 +12,12 @@ CREATE TABLE tallybook.wallet_freezes (
 );
 COMMENT ON TABLE tallybook.wallet_freezes IS 'Why a wallet is frozen: an admin, or an open dispute; it thaws when no cause is left.';
 
+ALTER TABLE tallybook.apps
+DROP CONSTRAINT apps_permissions_check,
+ADD CONSTRAINT apps_permissions_check CHECK (permissions <@ ARRAY[
+    'read_user_info', 'read_credits', 'consume_credits', 'purchase_credits', 'grant_credits', 'exceed_holds', 'refund_payments'
+]::text []);
+
 ALTER TABLE tallybook.lots
 DROP CONSTRAINT lots_source_check,
 ADD CONSTRAINT lots_source_check CHECK (source IN (
