@@ -24,6 +24,7 @@ QUERIES = {
     "GET /v1/alerts": "?wallet={wallet}",
     "GET /v1/budgets": "?wallet={wallet}",
     "GET /v1/announcements": "?wallet={wallet}",
+    "GET /v1/payments": "?user_id={user_id}",
 }
 # A body of nothing but "{name}" is replaced by the thing itself; a route without a row here has no body.
 BODIES: dict[str, dict[str, Any]] = {
@@ -53,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/budgets": {"wallet": "{wallet}", "name": "a team", "limit_micro": 5},
     "PATCH /v1/budgets/{budget}": {"limit_micro": None},
     "PUT /v1/caps": {"app_id": "{app_id}", "limit_micro": 5},
+    "POST /v1/payments/{payment}/refunds": {"amount_minor": 1},
     "POST /v1/checkouts": {"price": "package_starter", **BUYING},
     "POST /api/cross-app/auth": {"app_id": "{entered}", **SIGN_IN},
     "POST /api/cross-app/refresh": {"refresh_token": "none"},
@@ -75,7 +77,9 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
     person = cast.people[whose]
     things: dict[str, Any] = {
         "user_id": person.user_id,
-        "wallet": person.wallet,
+        # Frozen, a wallet of its own, so that the customer's goes on spending.
+        "wallet": person.organisation_wallet if path.endswith("/freeze") else person.wallet,
+        "payment": person.payment,
         "transfer": person.transfer,
         "budget": person.budget,
         # Released for good, so a hold of its own each time.

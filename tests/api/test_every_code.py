@@ -73,6 +73,7 @@ HERE: dict[str, tuple[str, str, str, Any]] = {
     ),
     "alert_not_found": ("bob", "GET", "/v1/alerts/{alert}", None),
     "budget_not_found": ("bob", "GET", "/v1/budgets/{budget}", None),
+    "payment_not_found": ("bob", "GET", "/v1/payments/{payment}", None),
     "checkout_not_found": ("bob", "GET", "/v1/checkouts/{checkout}", None),
 }
 ELSEWHERE = {
@@ -108,6 +109,9 @@ BELOW = {
     "anchor_failed": "ledger/test_anchor_exports.py",
     "overloaded": "ledger/test_group_commit.py",
     "wallet_busy": "faults/test_open_transaction.py",
+    "wallet_frozen": "ledger/test_money_back.py",
+    "refund_exceeds": "payments/test_refunds_of_ours.py",
+    "refund_not_possible": "payments/test_refunds_of_ours.py",
     "fulfilment_busy": "payments/test_fulfilment.py",
     "catalog_not_pushed": "payments/test_opening.py",
     "pay_link_expired": "payments/test_pay_links.py",
@@ -146,6 +150,7 @@ def test_a_request_provokes_the_code(cast: Cast, code: str) -> None:
         checkout=ada.checkout,
         alert=ada.alert,
         budget=ada.budget,
+        payment=ada.payment,
     )
     if code == "idempotency_key_reused":
         first = cast.ask(caller, method, filled, body | {"amount_micro": 4}, Idempotency_Key="used twice")

@@ -30,11 +30,11 @@ def _grant(draw: Any, model: Model) -> dict[str, Any]:
     span = draw(st.none() | SPANS | st.just(0))
     return {
         "amount_micro": draw(st.integers(1, 60)),
-        "house": draw(st.sampled_from([Account.PURCHASES, Account.ADJUSTMENTS])),
+        "house": draw(st.sampled_from([Account.PURCHASES, Account.ADJUSTMENTS, Account.DISPUTED])),
         "source": "purchase",
         "priority": draw(st.sampled_from([None, 10, 90])),
         "lot_expires_at": None if span is None else moment(model.at + span),
-        "reference": draw(st.sampled_from([None, "cs_1"])),
+        "reference": draw(st.sampled_from([None, "cs_1", "cs_2"])),
     }
 
 

@@ -51,7 +51,13 @@ class Steps:
 
     def _burn(self, amount: int, first: int | None = None) -> Pins:
         taken: Pins = {}
-        for lot in sorted(self.lots.values(), key=lambda lot: (lot.version != first, lot.burns)):
+        # After the lot that is named, those that came of the same business object.
+        kin = None if first is None or first not in self.lots else self.lots[first].reference
+
+        def order(lot: Lot) -> tuple[bool, bool, tuple[int, float, int]]:
+            return (lot.version != first, kin is None or lot.reference != kin, lot.burns)
+
+        for lot in sorted(self.lots.values(), key=order):
             part = min(lot.available, amount)
             if part:
                 lot.available -= part

@@ -24,6 +24,20 @@ def refund(till: Till, checkout: Checkout, **how: str) -> dict[str, Any]:
     return made
 
 
+def charge_of(till: Till, checkout: Checkout) -> str:
+    """The charge of a checkout that is paid."""
+    intent = till.stripe_get(f"/v1/payment_intents/{intent_of(till, checkout)}")
+    assert isinstance(intent["latest_charge"], str)
+    return intent["latest_charge"]
+
+
+def dispute(till: Till, checkout: Checkout, **how: Any) -> str:
+    """The customer's bank disputes a payment; gives the dispute's id, which is no charge's."""
+    made = till.sandbox.control(f"charges/{charge_of(till, checkout)}/dispute", **how)
+    assert isinstance(made["id"], str)
+    return made["id"]
+
+
 async def bought(till: Till, product: str = "package_starter") -> Checkout:
     """A checkout that is paid and granted."""
     checkout = await till.open(product)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from tallybook.domain.errors import BillingError
@@ -13,9 +13,9 @@ from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.money_back import (
     Dispute,
     Move,
+    PaymentLot,
     Refund,
     Report,
-    Taken,
     due,
     lives_until,
     moves,
@@ -29,20 +29,6 @@ from tallybook.postgres.statements import Statements
 _SQL = Statements("money_back")
 BY_ADMIN = "admin"
 """The cause of a freeze that an admin asked for; other causes are disputes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentLot:
-    """A lot that a payment brought, and what is left of it; amounts in micro-credits."""
-
-    id: LedgerId
-    credits: Credits
-    priority: int
-    expires_at: datetime | None
-    reference: str | None
-    available_micro: int
-    held_micro: int
-    taken_at: dict[Account, datetime | None]
 
 
 async def project(tx: Transaction, now: datetime, report: Report) -> None:
@@ -103,9 +89,13 @@ async def lots(tx: Transaction, payment: Payment) -> list[PaymentLot]:
             priority=row["priority"],
             expires_at=row["expires_at"],
             reference=row["reference"],
+            brought_micro=row["brought_micro"],
             available_micro=row["available_micro"],
             held_micro=row["held_micro"],
-            taken_at={Account.REFUNDED: row["refunded_at"], Account.DISPUTED: row["disputed_at"]},
+            expired_micro=row["expired_micro"],
+            taken_micro=row["taken_micro"],
+            posted={Account.REFUNDED: row["refunded_micro"], Account.DISPUTED: row["disputed_micro"]},
+            posted_at={Account.REFUNDED: row["refunded_at"], Account.DISPUTED: row["disputed_at"]},
         )
         for row in await tx.many(_SQL.lots, payment_id=payment.payment_id)
     ]
@@ -127,11 +117,10 @@ async def apply(tx: Transaction, now: datetime, payment: Payment, *, wait: bool,
     if not gave and not seen:
         return payment
     sums = went_back(payment.paid, gave, seen)
-    before = Taken(payment.refunded, payment.disputed)
     after = due(payment.credits, payment.paid.minor, sums)
     brought = {lot.id: lot for lot in await lots(tx, payment)}
     steps = payment.steps
-    for move in moves([(lot.id, lot.credits) for lot in brought.values()], before, after):
+    for move in moves(list(brought.values()), after):
         steps += 1
         await _step(tx, now, payment, brought[move.lot], move, step=steps, wait=wait)
     await tx.run(
@@ -200,7 +189,7 @@ def _posting(now: datetime, payment: Payment, lot: PaymentLot, move: Move, *, st
         return recipes.clawback(
             payment.wallet_id, Credits(move.micro), house=move.house, key=key, lot=lot.id, note=note
         )
-    taken_at = lot.taken_at[move.house]
+    taken_at = lot.posted_at[move.house]
     assert taken_at is not None, (payment.payment_id, lot.id)
     end = "failed" if move.house is Account.REFUNDED else "ended well"
     return recipes.restore(

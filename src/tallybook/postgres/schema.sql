@@ -3273,7 +3273,9 @@ COMMENT ON COLUMN tallybook.payments.refunded_minor IS 'What refunds have given 
 
 COMMENT ON COLUMN tallybook.payments.disputed_minor IS 'What open and lost disputes keep back, of the money.';
 
-COMMENT ON COLUMN tallybook.payments.refunded_micro IS 'What was taken back of the credits for it, so far.';
+COMMENT ON COLUMN tallybook.payments.refunded_micro IS 'The credits of what was refunded, also those of them that had expired.';
+
+COMMENT ON COLUMN tallybook.payments.disputed_micro IS 'The credits of what disputes keep, also those of them that had expired.';
 
 COMMENT ON COLUMN tallybook.payments.steps IS 'How often credits moved for money that came or went back: a part of their keys.';
 
@@ -3637,6 +3639,8 @@ CREATE INDEX sessions_by_user ON tallybook.sessions USING btree (user_id);
 CREATE INDEX stripe_events_by_received ON tallybook.stripe_events USING btree (received_at, event_id);
 
 CREATE INDEX stripe_events_due ON tallybook.stripe_events USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['received'::text, 'processing'::text, 'retry'::text]));
+
+CREATE INDEX transfers_by_expired_lot ON tallybook.transfers USING btree (wallet_id, lot_version) WHERE (kind = 'expire'::text);
 
 CREATE UNIQUE INDEX transfers_by_key ON tallybook.transfers USING btree (wallet_id, app_id, key) WHERE (key IS NOT NULL);
 

@@ -8,7 +8,15 @@ from tallybook.domain.errors import PaymentNotFoundError, PermissionDeniedError,
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.money import Money
-from tallybook.domain.payments.money_back import Dispute, Preview, Refund, Sums, due, previewed
+from tallybook.domain.payments.money_back import (
+    Dispute,
+    Preview,
+    Refund,
+    Sums,
+    due,
+    moves,
+    previewed,
+)
 from tallybook.domain.payments.payments import Payment
 from tallybook.postgres import ledger, money_back, payments
 from tallybook.postgres.pool import Transaction
@@ -80,7 +88,7 @@ async def preview_refund(
     after = due(payment.credits, payment.paid.minor, sums)
     return previewed(
         Money(amount, payment.paid.currency),
-        after.refunded.micro + after.disputed.micro - payment.taken_back.micro,
+        sum(move.micro for move in moves(own, after)),
         own_available=sum(lot.available_micro for lot in own),
         own_held=sum(lot.held_micro for lot in own),
         wallet_available=wallet.available_micro,

@@ -6,7 +6,7 @@ so far, and only the difference to what was taken before is posted: so neither o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -101,6 +101,44 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentLot:
+    """A lot that a payment brought, together with those in which its credits were restored; amounts in micro-credits.
+
+    ``brought`` is what came in all, ``expired`` what ran out, ``taken_micro`` what was taken out of these very lots for
+    money that went back. ``posted`` is what was posted for each house account, less what was restored, and
+    ``posted_at`` when something was last taken for it.
+    """
+
+    id: LedgerId
+    credits: Credits
+    priority: int
+    expires_at: datetime | None
+    reference: str | None
+    brought_micro: int
+    available_micro: int
+    held_micro: int
+    expired_micro: int
+    taken_micro: int
+    posted: Mapping[Account, int]
+    posted_at: Mapping[Account, datetime | None]
+
+    @property
+    def used_micro(self) -> int:
+        """What went elsewhere: mostly what was spent."""
+        here = self.available_micro + self.held_micro + self.expired_micro + self.taken_micro
+        return self.brought_micro - here
+
+    def owed(self, gross: int) -> int:
+        """What is to be posted so that ``gross`` of the lot's credits are gone for money that went back.
+
+        Credits that ran out are gone already: they are neither taken nor owed. So it is the same whether the lot
+        expires before its money goes back or after.
+        """
+        unused = self.credits.micro - self.used_micro
+        return max(0, gross - unused) + min(gross, unused - self.expired_micro)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """Credits to take back from a lot of the payment, or (a negative amount) to restore."""
 
@@ -162,16 +200,21 @@ def due(credits: Credits, paid_minor: int, sums: Sums) -> Taken:
     return Taken(Credits(refunded), Credits(both - refunded))
 
 
-def moves(lots: Sequence[tuple[LedgerId, Credits]], before: Taken, after: Taken) -> list[Move]:
-    """From what was taken to what is due: the newest lot first, restoring before taking."""
+def moves(lots: Sequence[PaymentLot], after: Taken) -> list[Move]:
+    """From what was posted to what is due: the newest lot first, restoring before taking."""
     found: list[Move] = []
     end = 0
-    for lot, credits in sorted(lots, reverse=True):
-        start, end = end, end + credits.micro
-        for house in (Account.REFUNDED, Account.DISPUTED):
-            change = _within(start, end, house, after) - _within(start, end, house, before)
-            if change:
-                found.append(Move(lot=lot, house=house, micro=change))
+    for lot in sorted(lots, key=lambda lot: lot.id, reverse=True):
+        start, end = end, end + lot.credits.micro
+        refunded = _within(start, end, after.refunded.micro)
+        both = _within(start, end, after.refunded.micro + after.disputed.micro)
+        for_refunds = lot.owed(refunded)
+        due_for = {Account.REFUNDED: for_refunds, Account.DISPUTED: lot.owed(both) - for_refunds}
+        found += [
+            Move(lot=lot.id, house=house, micro=micro - lot.posted[house])
+            for house, micro in due_for.items()
+            if micro != lot.posted[house]
+        ]
     return sorted(found, key=lambda move: move.micro > 0)
 
 
@@ -198,8 +241,6 @@ def _share(credits_micro: int, part_minor: int, paid_minor: int) -> int:
     return whole + (2 * rest > paid_minor or (2 * rest == paid_minor and whole % 2 == 1))
 
 
-def _within(start: int, end: int, house: Account, taken: Taken) -> int:
-    """How much of what is taken falls between two places in the payment's credits: refunds first, then disputes."""
-    refunded = taken.refunded.micro
-    low, high = (0, refunded) if house is Account.REFUNDED else (refunded, refunded + taken.disputed.micro)
-    return max(0, min(end, high) - max(start, low))
+def _within(start: int, end: int, upto: int) -> int:
+    """How much of the first ``upto`` falls between two places."""
+    return max(0, min(end, upto) - start)

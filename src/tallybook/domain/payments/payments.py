@@ -42,7 +42,7 @@ class Payment:
     """A payment as it is in our books; money in minor units of ``paid.currency``.
 
     ``refunded_minor`` is what refunds gave back, ``disputed_minor`` what open and lost disputes keep; ``refunded`` and
-    ``disputed`` are the credits that were taken back for each, and ``steps`` counts how often credits moved for that.
+    ``disputed`` are the credits of each, also those that had expired; ``steps`` counts how often credits moved for it.
     """
 
     payment_id: int

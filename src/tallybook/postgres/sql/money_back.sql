@@ -40,19 +40,62 @@ SELECT * FROM tallybook.disputes
 WHERE stripe_payment_intent_id = :stripe_payment_intent_id ORDER BY created_at, stripe_dispute_id;
 
 -- name: lots
--- The lots that a payment brought, what is left of each, and when something was last taken for it.
-SELECT
-    p.lot_version, p.credits_micro, l.priority, l.expires_at, l.reference, l.available_micro, l.held_micro,
-    taken.refunded_at, taken.disputed_at
-FROM tallybook.payment_lots AS p
-INNER JOIN tallybook.lots_now AS l ON l.wallet_id = p.wallet_id AND l.version = p.lot_version
-LEFT JOIN LATERAL (
-    SELECT
-        max(s.created_at) FILTER (WHERE s.house = 'refunded') AS refunded_at,
-        max(s.created_at) FILTER (WHERE s.house = 'disputed') AS disputed_at
+-- The lots that a payment brought, each with those in which its credits were restored, and what became of them.
+WITH family AS (
+    SELECT p.wallet_id, p.lot_version AS root, p.lot_version AS member, p.credits_micro AS brought
+    FROM tallybook.payment_lots AS p
+    WHERE p.payment_id = :payment_id
+    UNION ALL
+    SELECT s.wallet_id, s.lot_version, s.transfer_version, -s.amount_micro
     FROM tallybook.payment_steps AS s
-    WHERE s.payment_id = p.payment_id AND s.lot_version = p.lot_version AND s.amount_micro > 0
-) AS taken ON true
+    WHERE s.payment_id = :payment_id AND s.amount_micro < 0
+),
+
+present AS (
+    SELECT
+        f.root, sum(f.brought)::bigint AS brought_micro, sum(l.available_micro)::bigint AS available_micro,
+        sum(l.held_micro)::bigint AS held_micro, coalesce(sum(gone.micro), 0)::bigint AS expired_micro
+    FROM family AS f
+    INNER JOIN tallybook.lots_now AS l ON l.wallet_id = f.wallet_id AND l.version = f.member
+    LEFT JOIN LATERAL (
+        SELECT sum(t.amount_micro) AS micro FROM tallybook.transfers AS t
+        WHERE t.wallet_id = f.wallet_id AND t.lot_version = f.member AND t.kind = 'expire'
+    ) AS gone ON true
+    GROUP BY f.root
+),
+
+taken AS (
+    SELECT f.root, sum(m.amount_micro)::bigint AS taken_micro
+    FROM tallybook.payment_steps AS s
+    INNER JOIN tallybook.lot_moves AS m ON m.wallet_id = s.wallet_id AND m.version = s.transfer_version
+    INNER JOIN family AS f ON f.member = m.lot_version
+    WHERE s.payment_id = :payment_id AND s.amount_micro > 0
+    GROUP BY f.root
+),
+
+posted AS (
+    SELECT
+        s.lot_version AS root,
+        sum(s.amount_micro) FILTER (WHERE s.house = 'refunded')::bigint AS refunded_micro,
+        sum(s.amount_micro) FILTER (WHERE s.house = 'disputed')::bigint AS disputed_micro,
+        max(s.created_at) FILTER (WHERE s.house = 'refunded' AND s.amount_micro > 0) AS refunded_at,
+        max(s.created_at) FILTER (WHERE s.house = 'disputed' AND s.amount_micro > 0) AS disputed_at
+    FROM tallybook.payment_steps AS s
+    WHERE s.payment_id = :payment_id
+    GROUP BY s.lot_version
+)
+
+SELECT
+    p.lot_version, p.credits_micro, l.priority, l.expires_at, l.reference,
+    n.brought_micro, n.available_micro, n.held_micro, n.expired_micro,
+    coalesce(t.taken_micro, 0) AS taken_micro,
+    coalesce(d.refunded_micro, 0) AS refunded_micro, coalesce(d.disputed_micro, 0) AS disputed_micro,
+    d.refunded_at, d.disputed_at
+FROM tallybook.payment_lots AS p
+INNER JOIN tallybook.lots AS l ON l.wallet_id = p.wallet_id AND l.version = p.lot_version
+INNER JOIN present AS n ON n.root = p.lot_version
+LEFT JOIN taken AS t ON t.root = p.lot_version
+LEFT JOIN posted AS d ON d.root = p.lot_version
 WHERE p.payment_id = :payment_id
 ORDER BY p.lot_version;
 

@@ -24,6 +24,11 @@ ADD CONSTRAINT lots_source_check CHECK (source IN (
     'purchase', 'subscription', 'promotion', 'adjustment', 'usage_refund', 'dispute_won', 'refund_failed'
 ));
 
+-- What ran out of a lot is neither taken back nor owed.
+CREATE INDEX transfers_by_expired_lot ON tallybook.transfers (wallet_id, lot_version) WHERE kind = 'expire';
+
+COMMENT ON COLUMN tallybook.payments.refunded_micro IS 'The credits of what was refunded, also those of them that had expired.';
+COMMENT ON COLUMN tallybook.payments.disputed_micro IS 'The credits of what disputes keep, also those of them that had expired.';
 ALTER TABLE tallybook.payments ADD COLUMN receipt_url text;
 COMMENT ON COLUMN tallybook.payments.receipt_url IS 'Stripe''s page about the payment, as it was named last.';
 
