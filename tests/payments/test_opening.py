@@ -22,7 +22,6 @@ from tallybook.domain.errors import (
     StripeNotConfiguredError,
     StripeRefusedError,
     StripeUnavailableError,
-    SubscriptionsNotAvailableError,
     UrlNotAllowedError,
     UserInactiveError,
     UserNotFoundError,
@@ -147,7 +146,6 @@ async def test_a_refusal_by_stripe_is_said_and_the_next_try_is_a_new_attempt(til
     [
         ("plan_starter", "payment", ModeMismatchError),
         ("package_starter", "subscription", ModeMismatchError),
-        ("plan_starter", "subscription", SubscriptionsNotAvailableError),
         ("price_unknown", "payment", PriceNotFoundError),
         (99, "payment", PriceNotFoundError),
     ],

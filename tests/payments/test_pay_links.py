@@ -22,6 +22,7 @@ from tallybook.domain.errors import (
 )
 from tallybook.domain.identity.callers import Permission
 from tallybook.domain.money import Credits
+from tallybook.domain.payments.checkouts import Opened
 from tallybook.domain.payments.pay_links import LINK_LIFETIME, PayLink
 from tallybook.security import pay_links
 from tallybook.security.sealing import Sealer
@@ -30,7 +31,7 @@ from tallybook.usecases import checkouts, fulfilment, paying, wallets
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-async def follow(till: Till, token: str, lookup_key: str = "package_starter") -> checkouts.Opened:
+async def follow(till: Till, token: str, lookup_key: str = "package_starter") -> Opened:
     """What choosing an offer on the page does."""
     order = await paying.order(till.ctx, token, lookup_key)
     return await checkouts.open_checkout(

@@ -137,10 +137,40 @@ class CatalogNotPushedError(CreditError):
     default_code = "catalog_not_pushed"
 
 
-class SubscriptionsNotAvailableError(CreditError):
-    """Plans cannot be bought yet: buy a pack or a package."""
+class SubscriptionNotFoundError(CreditError):
+    """There is no such subscription, or it is not the caller's."""
 
-    default_code = "subscriptions_not_available"
+    default_code = "subscription_not_found"
+
+
+class AlreadySubscribedError(CreditError):
+    """The user has a plan of this family already; ``facts["subscription"]`` says which."""
+
+    default_code = "already_subscribed"
+
+
+class SubscriptionSupersededError(CreditError):
+    """Another attempt to subscribe took the place of this one."""
+
+    default_code = "subscription_superseded"
+
+
+class SubscriptionStateError(CreditError):
+    """This cannot be done with the subscription as it is now."""
+
+    default_code = "subscription_state"
+
+
+class SubscriptionPaymentError(CreditError):
+    """The payment for the change was declined; nothing was changed."""
+
+    default_code = "subscription_payment_failed"
+
+
+class PlanChangeUnsupportedError(CreditError):
+    """The plan cannot be changed to this one."""
+
+    default_code = "plan_change_unsupported"
 
 
 class FulfilmentBusyError(CreditError):

@@ -1,7 +1,8 @@
-"""The door to the links between our catalogue and Stripe's products and prices."""
+"""The door to the links between our catalogue and Stripe's products and prices, those of before included."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from tallybook.domain.catalog.links import Link
@@ -31,7 +32,7 @@ async def links(tx: Transaction) -> dict[str, Link]:
 
 
 async def save_link(tx: Transaction, now: datetime, link: Link) -> None:
-    """Write down which Stripe product and price a product became."""
+    """Write down which Stripe product and price a product became; the price is remembered for ever."""
     await tx.run(
         _SQL.save_link,
         now=now,
@@ -41,3 +42,20 @@ async def save_link(tx: Transaction, now: datetime, link: Link) -> None:
         amount_minor=link.price.minor,
         currency=link.price.currency,
     )
+    await tx.run(
+        _SQL.save_plan_price,
+        now=now,
+        stripe_price_id=link.price_id,
+        lookup_key=link.lookup_key,
+        amount_minor=link.price.minor,
+        currency=link.price.currency,
+    )
+
+
+async def sold_at(tx: Transaction, price_ids: Iterable[str]) -> dict[str, tuple[str, Money]]:
+    """What was ever sold at these Stripe prices, as far as they are ours: lookup key and price of one."""
+    rows = await tx.many(_SQL.plan_prices, stripe_price_ids=list(price_ids))
+    return {
+        row["stripe_price_id"]: (row["lookup_key"], Money(row["amount_minor"], row["currency"]))
+        for row in rows
+    }

@@ -2809,6 +2809,83 @@ CREATE VIEW apps.stripe_customers WITH (security_barrier='true') AS
    FROM tallybook.stripe_customers c
   WHERE ((stripe_customer_id IS NOT NULL) AND apps.may('read_user_info'::text));
 
+CREATE TABLE tallybook.subscriptions (
+    subscription_id bigint NOT NULL,
+    intent_id uuid NOT NULL,
+    user_id bigint NOT NULL,
+    wallet_id bigint NOT NULL,
+    app_id integer NOT NULL,
+    key text,
+    terms bytea,
+    checkout_id bigint,
+    plan_family text NOT NULL,
+    holds_family boolean NOT NULL,
+    status text NOT NULL,
+    attempt integer DEFAULT 1 NOT NULL,
+    stripe_customer_id text,
+    stripe_subscription_id text,
+    stripe_item_id text,
+    stripe_price_id text NOT NULL,
+    lookup_key text NOT NULL,
+    product_name text NOT NULL,
+    quantity integer NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    trial_days integer,
+    paid_lookup_key text,
+    paid_quantity integer,
+    paid_from timestamp with time zone,
+    current_period_start timestamp with time zone,
+    current_period_end timestamp with time zone,
+    trial_end timestamp with time zone,
+    cancel_at_period_end boolean DEFAULT false NOT NULL,
+    cancel_at timestamp with time zone,
+    canceled_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    collection_paused boolean DEFAULT false NOT NULL,
+    resumes_at timestamp with time zone,
+    latest_invoice_id text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    followed_at timestamp with time zone,
+    CONSTRAINT subscriptions_amount_minor_check CHECK ((amount_minor >= 0)),
+    CONSTRAINT subscriptions_check CHECK (((NOT holds_family) OR (status <> ALL (ARRAY['abandoned'::text, 'incomplete_expired'::text, 'canceled'::text])))),
+    CONSTRAINT subscriptions_check1 CHECK (((stripe_subscription_id IS NULL) OR (stripe_customer_id IS NOT NULL))),
+    CONSTRAINT subscriptions_quantity_check CHECK ((quantity >= 1)),
+    CONSTRAINT subscriptions_status_check CHECK ((status = ANY (ARRAY['intended'::text, 'open'::text, 'abandoned'::text, 'incomplete'::text, 'incomplete_expired'::text, 'trialing'::text, 'active'::text, 'past_due'::text, 'unpaid'::text, 'paused'::text, 'canceled'::text]))),
+    CONSTRAINT subscriptions_trial_days_check CHECK ((trial_days > 0))
+);
+
+COMMENT ON TABLE tallybook.subscriptions IS 'Each intention to subscribe, and what became of it at Stripe: the rows of the second kind say what Stripe said last.';
+
+COMMENT ON COLUMN tallybook.subscriptions.holds_family IS 'Whether it keeps its user from beginning another one of the same family: an open attempt or a subscription that lives.';
+
+COMMENT ON COLUMN tallybook.subscriptions.amount_minor IS 'What one costs for each period.';
+
+COMMENT ON COLUMN tallybook.subscriptions.paid_lookup_key IS 'The plan that the running period was paid for: after a downgrade it differs from lookup_key until the period is over.';
+
+COMMENT ON COLUMN tallybook.subscriptions.followed_at IS 'When Stripe was last asked.';
+
+CREATE VIEW apps.stripe_subscriptions WITH (security_barrier='true') AS
+ SELECT subscription_id AS id,
+    user_id,
+    stripe_subscription_id,
+    stripe_customer_id,
+    stripe_price_id,
+    status,
+    lookup_key AS plan,
+    quantity,
+    current_period_start,
+    current_period_end,
+    cancel_at_period_end,
+    canceled_at,
+    created_at,
+    updated_at
+   FROM tallybook.subscriptions s
+  WHERE ((stripe_subscription_id IS NOT NULL) AND apps.may('read_user_info'::text));
+
+COMMENT ON VIEW apps.stripe_subscriptions IS 'Subscriptions as Stripe said last; to change one, use the API.';
+
 CREATE TABLE tallybook.users (
     user_id bigint NOT NULL,
     email text NOT NULL,
@@ -3213,10 +3290,14 @@ CREATE TABLE tallybook.payment_lots (
     wallet_id bigint NOT NULL,
     lot_version bigint NOT NULL,
     credits_micro bigint NOT NULL,
+    returned_micro bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT payment_lots_check CHECK (((returned_micro >= 0) AND (returned_micro <= credits_micro))),
     CONSTRAINT payment_lots_credits_micro_check CHECK ((credits_micro > 0))
 );
 
 COMMENT ON TABLE tallybook.payment_lots IS 'The lots that a payment brought to its wallet.';
+
+COMMENT ON COLUMN tallybook.payment_lots.returned_micro IS 'What was taken back of it because a plan was changed to a smaller one and the money went to the customer''s balance.';
 
 CREATE TABLE tallybook.payment_steps (
     payment_id bigint NOT NULL,
@@ -3289,6 +3370,17 @@ ALTER TABLE tallybook.payments ALTER COLUMN payment_id ADD GENERATED ALWAYS AS I
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE tallybook.plan_prices (
+    stripe_price_id text NOT NULL,
+    lookup_key text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT plan_prices_amount_minor_check CHECK ((amount_minor >= 0))
+);
+
+COMMENT ON TABLE tallybook.plan_prices IS 'Every Stripe price that a product was ever sold at: a subscriber stays on an old one after the catalogue changed.';
 
 CREATE TABLE tallybook.refund_intents (
     refund_intent_id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -3408,6 +3500,76 @@ CREATE TABLE tallybook.stripe_events (
 COMMENT ON TABLE tallybook.stripe_events IS 'The inbox: each event stored once, before it is answered; the worker settles it.';
 
 COMMENT ON COLUMN tallybook.stripe_events.outcome IS 'What settling it did, in a word: granted, already_granted, not_paid, foreign ...';
+
+CREATE TABLE tallybook.subscription_changes (
+    change_id bigint NOT NULL,
+    intent_id uuid NOT NULL,
+    subscription_id bigint NOT NULL,
+    app_id integer NOT NULL,
+    key text,
+    terms bytea NOT NULL,
+    action text NOT NULL,
+    attempt integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone
+);
+
+COMMENT ON TABLE tallybook.subscription_changes IS 'What was asked to become of a subscription, written before Stripe is asked: a retry asks under the same key.';
+
+ALTER TABLE tallybook.subscription_changes ALTER COLUMN change_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.subscription_changes_change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE tallybook.subscription_invoices (
+    stripe_invoice_id text NOT NULL,
+    subscription_id bigint NOT NULL,
+    number text,
+    status text NOT NULL,
+    billing_reason text,
+    currency text NOT NULL,
+    total_minor bigint NOT NULL,
+    amount_due_minor bigint NOT NULL,
+    amount_paid_minor bigint NOT NULL,
+    hosted_invoice_url text,
+    attempt_count integer NOT NULL,
+    next_payment_attempt_at timestamp with time zone,
+    stripe_created timestamp with time zone NOT NULL,
+    outcome text NOT NULL,
+    granted_micro bigint DEFAULT 0 NOT NULL,
+    taken_back_micro bigint DEFAULT 0 NOT NULL,
+    posted_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT subscription_invoices_granted_micro_check CHECK ((granted_micro >= 0)),
+    CONSTRAINT subscription_invoices_taken_back_micro_check CHECK ((taken_back_micro >= 0))
+);
+
+COMMENT ON TABLE tallybook.subscription_invoices IS 'The invoices of our subscriptions as Stripe has them, and what each did to credits.';
+
+COMMENT ON COLUMN tallybook.subscription_invoices.posted_at IS 'When its credits moved: they do once, whatever comes later.';
+
+CREATE TABLE tallybook.subscription_trials (
+    user_id bigint NOT NULL,
+    plan_family text NOT NULL,
+    subscription_id bigint NOT NULL,
+    began_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE tallybook.subscription_trials IS 'The one trial that a user ever has of a family of plans.';
+
+ALTER TABLE tallybook.subscriptions ALTER COLUMN subscription_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.subscriptions_subscription_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 ALTER TABLE tallybook.users ALTER COLUMN user_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME tallybook.users_user_id_seq
@@ -3532,6 +3694,9 @@ ALTER TABLE ONLY tallybook.payments
 ALTER TABLE ONLY tallybook.payments
     ADD CONSTRAINT payments_stripe_payment_intent_id_key UNIQUE (stripe_payment_intent_id);
 
+ALTER TABLE ONLY tallybook.plan_prices
+    ADD CONSTRAINT plan_prices_pkey PRIMARY KEY (stripe_price_id);
+
 ALTER TABLE ONLY tallybook.refund_intents
     ADD CONSTRAINT refund_intents_payment_id_key_key UNIQUE (payment_id, key);
 
@@ -3570,6 +3735,30 @@ ALTER TABLE ONLY tallybook.stripe_customers
 
 ALTER TABLE ONLY tallybook.stripe_events
     ADD CONSTRAINT stripe_events_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY tallybook.subscription_changes
+    ADD CONSTRAINT subscription_changes_intent_id_key UNIQUE (intent_id);
+
+ALTER TABLE ONLY tallybook.subscription_changes
+    ADD CONSTRAINT subscription_changes_pkey PRIMARY KEY (change_id);
+
+ALTER TABLE ONLY tallybook.subscription_invoices
+    ADD CONSTRAINT subscription_invoices_pkey PRIMARY KEY (stripe_invoice_id);
+
+ALTER TABLE ONLY tallybook.subscription_trials
+    ADD CONSTRAINT subscription_trials_pkey PRIMARY KEY (user_id, plan_family);
+
+ALTER TABLE ONLY tallybook.subscriptions
+    ADD CONSTRAINT subscriptions_checkout_id_key UNIQUE (checkout_id);
+
+ALTER TABLE ONLY tallybook.subscriptions
+    ADD CONSTRAINT subscriptions_intent_id_key UNIQUE (intent_id);
+
+ALTER TABLE ONLY tallybook.subscriptions
+    ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (subscription_id);
+
+ALTER TABLE ONLY tallybook.subscriptions
+    ADD CONSTRAINT subscriptions_stripe_subscription_id_key UNIQUE (stripe_subscription_id);
 
 ALTER TABLE ONLY tallybook.transfers
     ADD CONSTRAINT transfers_pkey PRIMARY KEY (wallet_id, version);
@@ -3639,6 +3828,18 @@ CREATE INDEX sessions_by_user ON tallybook.sessions USING btree (user_id);
 CREATE INDEX stripe_events_by_received ON tallybook.stripe_events USING btree (received_at, event_id);
 
 CREATE INDEX stripe_events_due ON tallybook.stripe_events USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['received'::text, 'processing'::text, 'retry'::text]));
+
+CREATE UNIQUE INDEX subscription_changes_by_key ON tallybook.subscription_changes USING btree (subscription_id, app_id, key) WHERE (key IS NOT NULL);
+
+CREATE INDEX subscription_invoices_by_subscription ON tallybook.subscription_invoices USING btree (subscription_id, stripe_created);
+
+CREATE UNIQUE INDEX subscriptions_by_key ON tallybook.subscriptions USING btree (user_id, app_id, key) WHERE (key IS NOT NULL);
+
+CREATE INDEX subscriptions_by_status ON tallybook.subscriptions USING btree (status, subscription_id);
+
+CREATE INDEX subscriptions_by_user ON tallybook.subscriptions USING btree (user_id, subscription_id);
+
+CREATE UNIQUE INDEX subscriptions_one_of_a_family ON tallybook.subscriptions USING btree (user_id, plan_family) WHERE holds_family;
 
 CREATE INDEX transfers_by_expired_lot ON tallybook.transfers USING btree (wallet_id, lot_version) WHERE (kind = 'expire'::text);
 
@@ -3746,6 +3947,33 @@ ALTER TABLE ONLY tallybook.sessions
 
 ALTER TABLE ONLY tallybook.stripe_customers
     ADD CONSTRAINT stripe_customers_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
+
+ALTER TABLE ONLY tallybook.subscription_changes
+    ADD CONSTRAINT subscription_changes_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
+
+ALTER TABLE ONLY tallybook.subscription_changes
+    ADD CONSTRAINT subscription_changes_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES tallybook.subscriptions(subscription_id);
+
+ALTER TABLE ONLY tallybook.subscription_invoices
+    ADD CONSTRAINT subscription_invoices_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES tallybook.subscriptions(subscription_id);
+
+ALTER TABLE ONLY tallybook.subscription_trials
+    ADD CONSTRAINT subscription_trials_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES tallybook.subscriptions(subscription_id);
+
+ALTER TABLE ONLY tallybook.subscription_trials
+    ADD CONSTRAINT subscription_trials_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
+
+ALTER TABLE ONLY tallybook.subscriptions
+    ADD CONSTRAINT subscriptions_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
+
+ALTER TABLE ONLY tallybook.subscriptions
+    ADD CONSTRAINT subscriptions_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES tallybook.checkouts(checkout_id);
+
+ALTER TABLE ONLY tallybook.subscriptions
+    ADD CONSTRAINT subscriptions_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
+
+ALTER TABLE ONLY tallybook.subscriptions
+    ADD CONSTRAINT subscriptions_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
 
 ALTER TABLE ONLY tallybook.wallet_freezes
     ADD CONSTRAINT wallet_freezes_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
@@ -3941,6 +4169,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_customers TO tallybook_runt
 
 GRANT SELECT ON TABLE apps.stripe_customers TO tallybook_apps;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.subscriptions TO tallybook_runtime;
+
+GRANT SELECT ON TABLE apps.stripe_subscriptions TO tallybook_apps;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.users TO tallybook_runtime;
 
 GRANT SELECT ON TABLE apps.users TO tallybook_apps;
@@ -3981,9 +4213,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisations TO tallybook_runtime
 
 GRANT SELECT,INSERT ON TABLE tallybook.payment_lots TO tallybook_runtime;
 
+GRANT UPDATE(returned_micro) ON TABLE tallybook.payment_lots TO tallybook_runtime;
+
 GRANT SELECT,INSERT ON TABLE tallybook.payment_steps TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.payments TO tallybook_runtime;
+
+GRANT SELECT,INSERT ON TABLE tallybook.plan_prices TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.refund_intents TO tallybook_runtime;
 
@@ -3998,5 +4234,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.signing_keys TO tallybook_runtime;
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_account TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_events TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.subscription_changes TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.subscription_invoices TO tallybook_runtime;
+
+GRANT SELECT,INSERT ON TABLE tallybook.subscription_trials TO tallybook_runtime;
 
 GRANT SELECT ON TABLE tallybook.wallet_freezes TO tallybook_runtime;

@@ -6,7 +6,7 @@ Each write takes an idempotency key from the caller, who wrote its intent down f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -19,6 +19,7 @@ from tallybook.domain.errors import StripeNotConfiguredError, StripeRefusedError
 from tallybook.domain.money import Money
 from tallybook.domain.payments.reports import AccountReport, PriceReport, SessionReport
 from tallybook.stripe import readings
+from tallybook.stripe.billing import BillingCalls
 from tallybook.stripe.failures import patiently
 
 PINNED_API_VERSION = "2026-10-28.endive"
@@ -40,6 +41,9 @@ class SessionOrder:
     cancel_url: str
     reference: str
     metadata: Mapping[str, str]
+    subscribes: bool = False
+    subscription_metadata: Mapping[str, str] = field(default_factory=dict)
+    trial_days: int | None = None
 
 
 class _Http(stripe.HTTPXClient):
@@ -53,7 +57,7 @@ class _Http(stripe.HTTPXClient):
         return args, {**options, "content": post_data or None}
 
 
-class StripeGateway:
+class StripeGateway(BillingCalls):
     """Stripe, seen from here. Safe to share between tasks; ``close`` it at the end."""
 
     def __init__(
@@ -196,20 +200,25 @@ class StripeGateway:
         )
 
     async def open_session(self, order: SessionOrder, *, idempotency_key: str) -> SessionReport:
-        """A hosted Checkout Session in payment mode, with an invoice made for the receipt."""
+        """A hosted Checkout Session; in payment mode with an invoice made for the receipt."""
         metadata = dict(order.metadata)
         wanted: SessionCreateParams = {
-            "mode": "payment",
+            "mode": "subscription" if order.subscribes else "payment",
             "customer": order.customer_id,
             "client_reference_id": order.reference,
             "line_items": [{"price": order.price_id, "quantity": order.quantity}],
             "success_url": order.success_url,
             "cancel_url": order.cancel_url,
-            "invoice_creation": {"enabled": True, "invoice_data": {"metadata": metadata}},
             "metadata": metadata,
-            # Metadata is not inherited, so the payment intent gets its own copy.
-            "payment_intent_data": {"metadata": metadata},
         }
+        # Metadata is not inherited, so the payment intent or the subscription gets its own copy.
+        if order.subscribes:
+            wanted["subscription_data"] = {"metadata": {**metadata, **order.subscription_metadata}}
+            if order.trial_days is not None:
+                wanted["subscription_data"]["trial_period_days"] = order.trial_days
+        else:
+            wanted["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": metadata}}
+            wanted["payment_intent_data"] = {"metadata": metadata}
         made = await patiently(
             "checkout.sessions.create",
             lambda: self._client.v1.checkout.sessions.create_async(

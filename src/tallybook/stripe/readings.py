@@ -57,6 +57,7 @@ def session(found: stripe.checkout.Session) -> SessionReport:
         metadata=dict(raw.get("metadata") or {}),
         url=raw.get("url"),
         expires_at=moment(raw["expires_at"]),
+        subscription_id=id_of(raw.get("subscription")),
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from tallybook.domain.payments.handled import (
     CHARGE_TYPES,
     DISPUTE_TYPES,
+    INVOICE_TYPES,
     PAYMENT_TYPES,
     REFUND_TYPES,
     SESSION_TYPES,
+    SUBSCRIPTION_TYPES,
     left_alone_as,
 )
 from tallybook.domain.payments.inbox import ClaimedEvent
 from tallybook.usecases import events, fulfilment, money_back
 from tallybook.usecases.context import Context
+from tallybook.usecases.subscriptions import settling
 
 
 async def handle(ctx: Context, event: ClaimedEvent) -> None:
@@ -26,11 +29,17 @@ async def handle(ctx: Context, event: ClaimedEvent) -> None:
     elif event.object_id is None:
         await events.ignore(ctx, event, "no_object")
     elif event.type in SESSION_TYPES:
+        # What a plan's checkout became comes first: with the second the event is done.
+        await settling.settle_session(ctx, event.object_id)
         await fulfilment.settle_checkout(ctx, event.object_id, lease=event.lease)
     elif event.type in PAYMENT_TYPES:
         await fulfilment.settle_payment(ctx, event.object_id, lease=event.lease)
     elif event.type in CHARGE_TYPES | REFUND_TYPES | DISPUTE_TYPES:
         await _money_back(ctx, event, event.object_id)
+    elif event.type in SUBSCRIPTION_TYPES:
+        await settling.settle_subscription(ctx, event.object_id, lease=event.lease)
+    elif event.type in INVOICE_TYPES:
+        await settling.settle_invoice(ctx, event.object_id, lease=event.lease)
     else:
         outcome = left_alone_as(event.type)
         assert outcome is not None, event.type

@@ -20,6 +20,10 @@ _CURRENCY = re.compile(r"[a-z]{3}")
 _INTERVALS = ("day", "week", "month", "year")
 _TEXT_MAX = 500
 _CREDITS_MAX = 1_000_000
+_NO_CREDITS = Credits(0)
+_OF_PLANS = {"interval", "plan_family", "credits_expire", "trial_days", "trial_credits"}
+_TRIAL_DAYS_MAX = 730
+"""The most that Stripe allows: https://docs.stripe.com/api/subscriptions/create (trial_period_days)."""
 AMOUNT_MINOR_MAX = 99_999_999
 """The most that Stripe charges at once, in minor units: https://docs.stripe.com/currencies#minimum-and-maximum."""
 
@@ -42,6 +46,9 @@ class Product:
     """One line of the catalogue: so many credits for so much money, once or per interval.
 
     ``id`` is the permanent integer of a package. ``forced_price_id`` is a Stripe price that the settings name.
+
+    Of a plan: of each ``plan_family`` a user has one at a time; its credits stay or, with ``credits_expire``, end with
+    the period they were paid for; ``trial_days`` are free and bring ``trial_credits``, once for each user and family.
     """
 
     family: Family
@@ -56,6 +63,10 @@ class Product:
     badge: str | None = None
     enabled: bool = True
     forced_price_id: str | None = None
+    plan_family: str | None = None
+    credits_expire: bool = False
+    trial_days: int | None = None
+    trial_credits: Credits = _NO_CREDITS
 
     @property
     def mode(self) -> str:
@@ -122,6 +133,10 @@ class Catalog:
         """The products whose family is switched on and that are not switched off themselves."""
         return tuple(product for product in self.products if product.enabled)
 
+    def by_lookup_key(self, lookup_key: str) -> Product | None:
+        """The product of this lookup key, on sale or not: what was sold before still has its subscribers."""
+        return next((product for product in self.products if product.lookup_key == lookup_key), None)
+
     def find(self, reference: str | int) -> Product | None:
         """The product on sale with this lookup key, alias, forced Stripe price id or (an integer) package id."""
         for product in self.on_sale:
@@ -161,7 +176,7 @@ def _product(
     at = f"{family.section}[{place}]"
     known = {"lookup_key", "name", "description", "credits", "amount_minor", "currency"}
     known |= {"aliases", "badge", "enabled"}
-    known |= {Family.PACKAGE: {"id"}, Family.PACK: set(), Family.PLAN: {"interval"}}[family]
+    known |= {Family.PACKAGE: {"id"}, Family.PACK: set(), Family.PLAN: _OF_PLANS}[family]
     _refuse_unknown(at, line, known)
     key = _text(at, line, "lookup_key")
     if not _LOOKUP_KEY.fullmatch(key):
@@ -188,7 +203,28 @@ def _product(
         aliases=_aliases(at, line),
         badge=_text(at, line, "badge") if "badge" in line else None,
         enabled=enabled and own_switch,
+        **(_of_plan(at, line) if family is Family.PLAN else {}),
     )
+
+
+def _of_plan(at: str, line: Mapping[str, Any]) -> dict[str, Any]:
+    """What only plans have."""
+    expire = line.get("credits_expire", "never")
+    if expire not in ("never", "period_end"):
+        raise CatalogError(f"{at}.credits_expire: use never, or period_end.")
+    plan_family = line.get("plan_family", "main")
+    if not isinstance(plan_family, str) or not _LOOKUP_KEY.fullmatch(plan_family):
+        raise CatalogError(f"{at}.plan_family: use lower-case letters, digits and _ only.")
+    trial_days = _integer(at, line, "trial_days", most=_TRIAL_DAYS_MAX) if "trial_days" in line else None
+    if "trial_credits" in line and trial_days is None:
+        raise CatalogError(f"{at}.trial_credits: say trial_days too.")
+    given = _integer(at, line, "trial_credits", most=_CREDITS_MAX) if "trial_credits" in line else 0
+    return {
+        "plan_family": plan_family,
+        "credits_expire": expire == "period_end",
+        "trial_days": trial_days,
+        "trial_credits": Credits.whole(given),
+    }
 
 
 def _aliases(at: str, line: Mapping[str, Any]) -> tuple[str, ...]:

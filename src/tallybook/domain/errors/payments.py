@@ -89,10 +89,40 @@ class CatalogNotPushedError(BillingError):
     code = "catalog_not_pushed"
 
 
-class SubscriptionsNotAvailableError(BillingError):
-    """Plans cannot be bought yet: buy a pack or a package with mode payment."""
+class SubscriptionNotFoundError(BillingError):
+    """There is no such subscription, or it is not yours."""
 
-    code = "subscriptions_not_available"
+    code = "subscription_not_found"
+
+
+class AlreadySubscribedError(BillingError):
+    """This user has a plan of this family already: change it, or cancel it first."""
+
+    code = "already_subscribed"
+
+
+class SubscriptionSupersededError(BillingError):
+    """Another attempt to subscribe took the place of this one: go on with that one, or begin again."""
+
+    code = "subscription_superseded"
+
+
+class SubscriptionStateError(BillingError):
+    """This cannot be done with the subscription as it is now."""
+
+    code = "subscription_state"
+
+
+class SubscriptionPaymentError(BillingError):
+    """The payment for this was declined, so nothing was changed: use another payment method and try again."""
+
+    code = "subscription_payment_failed"
+
+
+class PlanChangeUnsupportedError(BillingError):
+    """The plan cannot be changed to this one: cancel it at the end of its period and subscribe anew."""
+
+    code = "plan_change_unsupported"
 
 
 class PaymentNotFoundError(BillingError):

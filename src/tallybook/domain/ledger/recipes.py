@@ -3,6 +3,8 @@
 | event                     | recipe      | debit                | credit                                  |
 |---------------------------|-------------|----------------------|-----------------------------------------|
 | a paid pack or package    | purchase    | purchases            | available (then available → debt)       |
+| a paid period of a plan   | plan_period | subscriptions        | available (then available → debt)       |
+| the trial of a plan       | trial       | promotions           | available (then available → debt)       |
 | an admin or an app adds   | adjustment  | adjustments          | available (then available → debt)       |
 | an app spends             | spend       | available            | usage                                   |
 | work of unknown cost      | hold        | available            | held                                    |
@@ -57,6 +59,55 @@ def purchase(
             source="purchase",
             price_minor=paid.minor,
             currency=paid.currency,
+            reference=reference,
+        ),
+        note,
+    )
+
+
+def plan_period(
+    wallet_id: int,
+    credits: Credits,
+    *,
+    paid: Money | None,
+    reference: str,
+    key: str,
+    expires_at: datetime | None,
+    note: Note,
+) -> Posting:
+    """Credits of a plan for money; ``reference`` names the invoice, ``paid`` its money if all of it is this lot's."""
+    return _noted(
+        Posting(
+            op="grant",
+            wallet_id=wallet_id,
+            app_id=0,
+            key=key,
+            amount_micro=positive(credits).micro,
+            house=Account.SUBSCRIPTIONS,
+            source="subscription",
+            price_minor=None if paid is None else paid.minor,
+            currency=None if paid is None else paid.currency,
+            lot_expires_at=expires_at,
+            reference=reference,
+        ),
+        note,
+    )
+
+
+def trial(
+    wallet_id: int, credits: Credits, *, reference: str, key: str, expires_at: datetime | None, note: Note
+) -> Posting:
+    """Credits of a plan's trial, which cost nothing."""
+    return _noted(
+        Posting(
+            op="grant",
+            wallet_id=wallet_id,
+            app_id=0,
+            key=key,
+            amount_micro=positive(credits).micro,
+            house=Account.PROMOTIONS,
+            source="promotion",
+            lot_expires_at=expires_at,
             reference=reference,
         ),
         note,

@@ -119,6 +119,14 @@ class Checkout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A checkout that waits for its customer; ``replayed`` says that the key had opened it before."""
+
+    checkout: Checkout
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What to do about a report: the status to write down, whether to grant, and the outcome in a word."""
 
@@ -139,6 +147,9 @@ def judge(checkout: Checkout, report: SessionReport, *, livemode: bool) -> Judge
     if report.status != "complete":
         return Judgement(status=checkout.status, grants=False, outcome="not_paid")
     if report.payment_status in PAID:
+        if checkout.mode == "subscription":
+            # Credits of a plan come with its invoices, and from nowhere else.
+            return Judgement(status=Status.PAID, grants=False, outcome="subscribed")
         return _judge_paid(report)
     if report.payment_intent_status in _FAILED_PAYMENTS:
         return Judgement(status=Status.FAILED, grants=False, outcome="payment_failed")
@@ -166,9 +177,13 @@ def _mismatch(checkout: Checkout, report: SessionReport, *, livemode: bool) -> s
         "mode": report.mode == checkout.mode,
         "customer": report.customer_id == checkout.stripe_customer_id,
         "currency": report.currency == checkout.price.currency,
-        "amount": subtotal == checkout.price.minor
-        and total is not None
-        # Tax is either on top of the subtotal or already inside it.
-        and total + report.amount_discount in (subtotal, subtotal + extras),
+        # Nothing follows from a plan's session, whose trial costs nothing: each of its invoices is judged by itself.
+        "amount": checkout.mode == "subscription"
+        or (
+            subtotal == checkout.price.minor
+            and total is not None
+            # Tax is either on top of the subtotal or already inside it.
+            and total + report.amount_discount in (subtotal, subtotal + extras)
+        ),
     }
     return next((name for name, good in checks.items() if not good), None)

@@ -15,6 +15,32 @@ PAYMENT_TYPES = frozenset({"payment_intent.succeeded", "payment_intent.payment_f
 
 CHARGE_TYPES = frozenset({"charge.refunded"})
 """Their object is a charge."""
+SUBSCRIPTION_TYPES = frozenset(
+    {
+        "customer.subscription.created",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+        "customer.subscription.paused",
+        "customer.subscription.resumed",
+        "customer.subscription.trial_will_end",
+    }
+)
+"""Their object is a subscription: it is projected and never grants."""
+
+INVOICE_TYPES = frozenset(
+    {
+        "invoice.created",
+        "invoice.finalized",
+        "invoice.paid",
+        "invoice.payment_succeeded",
+        "invoice.payment_failed",
+        "invoice.payment_action_required",
+        "invoice.voided",
+        "invoice.marked_uncollectible",
+        "invoice.overdue",
+    }
+)
+"""Their object is an invoice; one without a subscription is left alone. The documents name payment_succeeded."""
 
 REFUND_TYPES = frozenset({"charge.refund.updated", "refund.created", "refund.updated", "refund.failed"})
 """Their object is a refund, also that of ``charge.refund.updated``."""
@@ -30,7 +56,15 @@ DISPUTE_TYPES = frozenset(
 )
 """Their object is a dispute, which is not a charge."""
 
-HANDLED_TYPES = SESSION_TYPES | PAYMENT_TYPES | CHARGE_TYPES | REFUND_TYPES | DISPUTE_TYPES
+HANDLED_TYPES = (
+    SESSION_TYPES
+    | PAYMENT_TYPES
+    | CHARGE_TYPES
+    | REFUND_TYPES
+    | DISPUTE_TYPES
+    | SUBSCRIPTION_TYPES
+    | INVOICE_TYPES
+)
 
 
 def left_alone_as(event_type: str) -> str | None:

@@ -49,6 +49,7 @@ class SessionReport:
     metadata: Mapping[str, str]
     url: str | None
     expires_at: datetime
+    subscription_id: str | None = None
 
     @property
     def view(self) -> SessionView:

@@ -17,3 +17,13 @@ ON CONFLICT (lookup_key) DO UPDATE SET
     amount_minor = excluded.amount_minor,
     currency = excluded.currency,
     pushed_at = excluded.pushed_at;
+
+-- name: save_plan_price
+-- Remember what a Stripe price was for; it never changes.
+INSERT INTO tallybook.plan_prices (stripe_price_id, lookup_key, amount_minor, currency, first_seen_at)
+VALUES (:stripe_price_id, :lookup_key, :amount_minor, :currency, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: plan_prices
+-- What these Stripe prices were for, as far as they are ours.
+SELECT * FROM tallybook.plan_prices WHERE stripe_price_id = any(:stripe_price_ids);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tallybook.postgres.migrating import run_sql
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 
 def upgrade() -> None:

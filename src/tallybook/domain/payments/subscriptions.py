@@ -1,0 +1,212 @@
+"""A subscription: how far it is, what Stripe reports about it, and when a change of its plan takes effect. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from fractions import Fraction
+from uuid import UUID
+
+from tallybook.domain.errors import PlanChangeUnsupportedError
+from tallybook.domain.money import Money
+
+
+class SubscriptionStatus(StrEnum):
+    """How far a subscription is: the first three are ours, the others are Stripe's words.
+
+    https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses
+    """
+
+    INTENDED = "intended"
+    OPEN = "open"
+    ABANDONED = "abandoned"
+    INCOMPLETE = "incomplete"
+    INCOMPLETE_EXPIRED = "incomplete_expired"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can come of it any more."""
+        return self in _ENDED
+
+    @property
+    def is_attempt(self) -> bool:
+        """Whether nothing was paid yet and nothing runs: another attempt may take its place."""
+        return self in _ATTEMPTS
+
+    @property
+    def lives(self) -> bool:
+        """Whether it runs at Stripe, paid or not."""
+        return not self.has_ended and not self.is_attempt
+
+
+_ENDED = (
+    SubscriptionStatus.ABANDONED,
+    SubscriptionStatus.INCOMPLETE_EXPIRED,
+    SubscriptionStatus.CANCELED,
+)
+_ATTEMPTS = (SubscriptionStatus.INTENDED, SubscriptionStatus.OPEN, SubscriptionStatus.INCOMPLETE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What was asked for; a retry under the same key must ask for the same."""
+
+    user_id: int
+    lookup_key: str
+    quantity: int
+    success_url: str | None = None
+    cancel_url: str | None = None
+
+    def digest(self) -> bytes:
+        """Equal for equal terms."""
+        return digest_of(self.user_id, self.lookup_key, self.quantity, self.success_url, self.cancel_url)
+
+
+def digest_of(*parts: str | int | None) -> bytes:
+    """Equal for equal parts."""
+    return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionReport:
+    """A subscription as Stripe has it right now; ``price`` is what one costs for each period.
+
+    ``our_id`` is what its metadata say of ours, ``deployment`` of which database; both are hints only.
+    """
+
+    id: str
+    customer_id: str
+    status: SubscriptionStatus
+    item_id: str
+    price_id: str
+    price: Money | None
+    quantity: int
+    period_start: datetime
+    period_end: datetime
+    trial_start: datetime | None
+    trial_end: datetime | None
+    cancel_at_period_end: bool
+    cancel_at: datetime | None
+    canceled_at: datetime | None
+    ended_at: datetime | None
+    collection_paused: bool
+    resumes_at: datetime | None
+    latest_invoice_id: str | None
+    livemode: bool
+    our_id: str | None
+    deployment: str | None
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A subscription as it is in our books.
+
+    ``lookup_key`` is the plan that it is billed for next, ``paid_lookup_key`` the one that the running period was paid
+    for; ``price`` is what one costs for each period.
+    """
+
+    subscription_id: int
+    intent_id: UUID
+    user_id: int
+    wallet_id: int
+    app_id: int
+    terms: bytes | None
+    checkout_id: int | None
+    plan_family: str
+    holds_family: bool
+    status: SubscriptionStatus
+    attempt: int
+    stripe_customer_id: str | None
+    stripe_subscription_id: str | None
+    stripe_item_id: str | None
+    stripe_price_id: str
+    lookup_key: str
+    product_name: str
+    quantity: int
+    price: Money
+    trial_days: int | None
+    paid_lookup_key: str | None
+    paid_quantity: int | None
+    paid_from: datetime | None
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    trial_end: datetime | None
+    cancel_at_period_end: bool
+    cancel_at: datetime | None
+    canceled_at: datetime | None
+    ended_at: datetime | None
+    collection_paused: bool
+    resumes_at: datetime | None
+    latest_invoice_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def pending_lookup_key(self) -> str | None:
+        """The smaller plan that begins with the next period, if one was chosen."""
+        paid = (self.paid_lookup_key, self.paid_quantity)
+        return None if paid in ((None, None), (self.lookup_key, self.quantity)) else self.lookup_key
+
+
+_DAYS = {"day": Fraction(1), "week": Fraction(7), "month": Fraction(365, 12), "year": Fraction(365)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPrice:
+    """So many of a plan at a price for each interval: what is compared when a plan is changed."""
+
+    lookup_key: str
+    quantity: int
+    price: Money
+    interval: str
+
+    @property
+    def total(self) -> int:
+        """What all of it costs for each interval, in minor units."""
+        return self.price.minor * self.quantity
+
+
+class Effect(StrEnum):
+    """When a change of plan takes effect, and who pays what for it.
+
+    ``now``: the difference for the rest of the period is charged at once, and its credits come with that payment.
+    ``next_period``: nothing is charged and nothing given back; the next period is billed at the new plan.
+    ``undone``: the plan that this period was paid for is taken up again, for nothing.
+    """
+
+    NOW = "now"
+    NEXT_PERIOD = "next_period"
+    UNDONE = "undone"
+
+
+def effect_of_change(paid: PlanPrice, wanted: PlanPrice, *, trialing: bool) -> Effect:
+    """When a change from what is paid for takes effect.
+
+    Dearer is an upgrade and is charged now; a longer interval too. Everything else waits for the next period, so that
+    going down and up again brings neither money nor credits.
+
+    Raises:
+        PlanChangeUnsupportedError: another currency, or a shorter interval.
+    """
+    if paid.price.currency != wanted.price.currency:
+        raise PlanChangeUnsupportedError("A plan cannot be changed to one in another currency.")
+    if _DAYS[wanted.interval] < _DAYS[paid.interval]:
+        raise PlanChangeUnsupportedError(
+            "A plan cannot be changed to a shorter interval: cancel it at the end of its period and subscribe anew."
+        )
+    if (wanted.lookup_key, wanted.quantity) == (paid.lookup_key, paid.quantity):
+        return Effect.UNDONE
+    if trialing:
+        return Effect.NEXT_PERIOD
+    longer = _DAYS[wanted.interval] > _DAYS[paid.interval]
+    return Effect.NOW if longer or wanted.total > paid.total else Effect.NEXT_PERIOD

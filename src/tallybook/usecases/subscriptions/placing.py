@@ -1,0 +1,111 @@
+"""The one place that a user has in a family of plans: an attempt takes it, and it is cleared at Stripe for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tallybook.domain.errors import AlreadySubscribedError, StripeRefusedError, SubscriptionSupersededError
+from tallybook.domain.ids import plain_id
+from tallybook.domain.payments.subscriptions import Subscription, SubscriptionStatus
+from tallybook.postgres import checkouts, customers, subscriptions
+from tallybook.postgres.pool import Transaction
+from tallybook.stripe.gateway import StripeGateway
+from tallybook.usecases import buying
+from tallybook.usecases.context import Context
+from tallybook.usecases.subscriptions import settling
+
+_T = TypeVar("_T")
+_TAKEOVERS = 4
+"""How often the place of a family is tried for at one go: with each, what was open before is closed at Stripe."""
+
+
+class PlaceTakenError(Exception):
+    """Something holds the family's place: the transaction is rolled back, and it is looked at."""
+
+    def __init__(self, holder: Subscription) -> None:
+        """The holder is what stands there now."""
+        super().__init__()
+        self.holder = holder
+
+
+async def reserved(
+    ctx: Context, stripe: StripeGateway, user_id: int, reserve: Callable[[Transaction], Awaitable[_T]]
+) -> tuple[buying.Buyer, _T]:
+    """Take the family's place, from an attempt that can be closed at Stripe if need be."""
+    identity = await stripe.account()
+    for _ in range(_TAKEOVERS):
+        try:
+            async with ctx.db.transaction() as tx:
+                account = await customers.record_account(
+                    tx, ctx.clock(), account_id=identity.account_id, livemode=ctx.livemode
+                )
+                customer = await customers.intend_customer(tx, ctx.clock(), user_id=user_id)
+                reserved = await reserve(tx)
+        except PlaceTakenError as taken:
+            await _cleared(ctx, stripe, taken.holder)
+        else:
+            return buying.Buyer(customer=customer, deployment=str(account.deployment_id)), reserved
+    raise SubscriptionSupersededError
+
+
+async def _cleared(ctx: Context, stripe: StripeGateway, holder: Subscription) -> None:
+    """Close what holds a family's place, so that nobody can pay it any more.
+
+    Raises:
+        AlreadySubscribedError: it lives.
+    """
+    if holder.stripe_subscription_id is not None:
+        settled = await settling.settle_subscription(ctx, holder.stripe_subscription_id)
+        now = settled.subscription or holder
+        if now.status.has_ended:
+            return
+        if now.status is SubscriptionStatus.INCOMPLETE and await voided(ctx, stripe, now):
+            return
+        now = (await settling.settle_subscription(ctx, holder.stripe_subscription_id)).subscription or now
+        raise AlreadySubscribedError(
+            subscription=plain_id("sbs", now.subscription_id),
+            plan=now.lookup_key,
+            subscription_status=str(now.status),
+        )
+    session_id = await _session_of(ctx, holder)
+    if session_id is not None and not await expired(ctx, stripe, session_id):
+        return
+    async with ctx.db.transaction() as tx:
+        await subscriptions.abandon(tx, ctx.clock(), holder.subscription_id)
+
+
+async def voided(ctx: Context, stripe: StripeGateway, found: Subscription) -> bool:
+    """Void the first invoice, which fails once it is paid; only then end the subscription."""
+    assert found.stripe_subscription_id is not None
+    if found.latest_invoice_id is not None:
+        try:
+            await stripe.void_invoice(
+                found.latest_invoice_id, idempotency_key=f"void:{found.intent_id}:{found.latest_invoice_id}"
+            )
+        except StripeRefusedError:
+            invoice = await stripe.invoice(found.latest_invoice_id)
+            if invoice is None or invoice.status != "void":
+                return False
+    await stripe.cancel(found.stripe_subscription_id)
+    await settling.settle_subscription(ctx, found.stripe_subscription_id)
+    return True
+
+
+async def expired(ctx: Context, stripe: StripeGateway, session_id: str) -> bool:
+    """Close a session, which fails once it is complete: then what it became is written down."""
+    try:
+        await stripe.expire_session(session_id, idempotency_key=f"expire:{session_id}")
+    except StripeRefusedError:
+        await settling.settle_session(ctx, session_id)
+        return False
+    return True
+
+
+async def _session_of(ctx: Context, holder: Subscription) -> str | None:
+    if holder.checkout_id is None:
+        return None
+    async with ctx.db.snapshot() as tx:
+        checkout = await checkouts.by_id(tx, holder.checkout_id)
+    assert checkout is not None, holder.checkout_id
+    return checkout.stripe_session_id
