@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+from dataclasses import replace
+from typing import Any
+
 import pytest
+from sandbox.process import KEY
 
-from payments.desk import Till
+from payments.desk import OPERATOR, Till, add_user
 from payments.subscriber import Subscriber
+from tallybook.domain.errors import AlreadySubscribedError, BillingError, SubscriptionSupersededError
+from tallybook.domain.payments.subscriptions import SubscriptionReport, SubscriptionStatus
+from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
+from tallybook.usecases import catalog, checkouts
+from tallybook.usecases.subscriptions import opening, settling
+from tallybook.worker.main import work_off
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
@@ -16,12 +28,363 @@ def ada(till: Till) -> Subscriber:
     return Subscriber(till)
 
 
+def another(ada: Subscriber, number: int) -> Subscriber:
+    """One more customer at the same till."""
+    return Subscriber(replace(ada.till, user_id=add_user(ada.till.database, f"ada{number}@example.com")))
+
+
 async def test_a_paid_first_invoice_brings_the_plans_credits(ada: Subscriber) -> None:
     found = await ada.subscribe("plan_professional")
 
-    assert (str(found.status), found.lookup_key, found.paid_lookup_key) == (
-        "active",
-        "plan_professional",
-    ) * 1 + ("plan_professional",)
+    assert (str(found.status), found.lookup_key) == ("active", "plan_professional")
+    assert (found.paid_lookup_key, found.pending_lookup_key) == ("plan_professional", None)
     assert ada.till.credits() == 500
     assert ada.invoices() == [("subscription_create", "paid", "granted", 500)]
+    [[source, paid, intent, description]] = ada.till.ask(
+        "SELECT source, paid_minor, stripe_payment_intent_id, description FROM tallybook.payments"
+    )
+    assert (source, paid, intent[:3]) == ("invoice", 2999, "pi_")
+    assert description.startswith("Professional Plan, invoice ")
+
+
+async def test_the_quantity_multiplies_a_plans_credits(ada: Subscriber) -> None:
+    await ada.subscribe("plan_starter", quantity=3)
+
+    assert ada.till.credits() == 300
+
+
+async def test_session_and_invoice_of_one_first_payment_grant_once_in_every_order(ada: Subscriber) -> None:
+    """Pitfall 5: a first payment has two events that could grant; only the invoice does."""
+    kinds = ("checkout.session.completed", "invoice.paid", "customer.subscription.updated")
+    for number, order in enumerate(itertools.permutations(kinds)):
+        one = another(ada, number)
+        opened = await one.open()
+        one.till.pay(opened.checkout)
+        by_kind = {event["type"]: event for event in one.events()}
+
+        for kind in order:
+            await one.hear([by_kind[kind]])
+
+        assert one.till.credits() == 100, order
+        assert (await one.subscription()).status is SubscriptionStatus.ACTIVE, order
+        assert await one.till.status(opened.checkout) == "paid"
+    assert ada.till.grants() == 6
+
+
+async def test_every_event_of_a_first_payment_at_once_and_again_grants_once(ada: Subscriber) -> None:
+    """Pitfalls 1 to 3: duplicates, and handlers that race each other."""
+    opened = await ada.open()
+    ada.till.pay(opened.checkout)
+    happened = ada.events()
+
+    await asyncio.gather(*(ada.till.deliver(event) for event in happened * 3))
+    await asyncio.gather(*(work_off(ada.till.ctx) for _ in range(4)))
+    ada.till.ask("UPDATE tallybook.stripe_events SET status = 'received', next_attempt_at = now()")
+    await work_off(ada.till.ctx)
+
+    assert (ada.till.credits(), ada.till.grants()) == (100, 1)
+    assert ada.outcomes("invoice.paid") == ["already_granted"]
+
+
+async def test_subscription_events_alone_never_grant(ada: Subscriber) -> None:
+    """Pitfall 8: a subscription that was begun and never paid is worth nothing, whatever an event's body says."""
+    begun = await ada.begin("plan_business")
+    [created, *_] = [one for one in ada.events() if one["type"] == "customer.subscription.created"]
+    lie = created | {"id": "evt_lie", "type": "customer.subscription.updated"}
+    lie["data"] = {"object": created["data"]["object"] | {"status": "active"}}
+    paid_lie = created | {"id": "evt_lie_2", "type": "invoice.paid"}
+    paid_lie["data"] = {"object": {"id": begun.subscription.latest_invoice_id, "status": "paid"}}
+
+    await ada.hear([created, lie, paid_lie])
+
+    assert (ada.till.credits(), ada.till.grants()) == (0, 0)
+    assert (await ada.subscription()).status is SubscriptionStatus.INCOMPLETE
+    assert ada.outcomes("invoice.paid") == ["not_paid"]
+
+
+async def test_a_payment_form_pays_the_first_invoice_by_the_client_secret(ada: Subscriber) -> None:
+    begun = await ada.begin("plan_starter", key="once")
+    again = await ada.begin("plan_starter", key="once")
+    assert begun.client_secret is not None
+    intent = begun.client_secret.partition("_secret")[0]
+    ada.till.stripe_post(f"/v1/payment_intents/{intent}/confirm", payment_method="pm_card_visa")
+
+    await ada.hear()
+
+    assert again.replayed
+    assert again.client_secret == begun.client_secret
+    assert (await ada.subscription()).status is SubscriptionStatus.ACTIVE
+    assert ada.till.credits() == 100
+
+
+async def test_created_after_updated_leaves_the_subscription_active(ada: Subscriber) -> None:
+    """Pitfall 4: the order of events says nothing; what Stripe has now does."""
+    opened = await ada.open()
+    ada.till.pay(opened.checkout)
+    events = [one for one in ada.events() if one["type"].startswith("customer.subscription")]
+
+    for event in reversed(events):
+        await ada.hear([event])
+
+    assert [one["type"].rpartition(".")[2] for one in events][0] == "created"
+    assert (await ada.subscription()).status is SubscriptionStatus.ACTIVE
+
+
+class BelatedGateway(StripeGateway):
+    """Answers with what a subscription was like before, as a slow reader would have it."""
+
+    before: SubscriptionReport
+
+    async def subscription(self, subscription_id: str) -> SubscriptionReport | None:
+        """What it was like."""
+        del subscription_id
+        return self.before
+
+
+async def test_a_subscription_that_has_ended_never_lives_again(ada: Subscriber) -> None:
+    """Pitfall 13: terminal states do not flip back."""
+    found = await ada.subscribe()
+    assert found.stripe_subscription_id is not None
+    belated = BelatedGateway(KEY, api_base=ada.till.sandbox.base_url, api_version=PINNED_API_VERSION)
+    then = await StripeGateway.subscription(belated, found.stripe_subscription_id)
+    assert then is not None
+    belated.before = then
+    ada.till.sandbox.http().delete(f"/v1/subscriptions/{found.stripe_subscription_id}")
+    await ada.hear()
+
+    await settling.settle_subscription(ada.till.but(stripe=belated).ctx, found.stripe_subscription_id)
+    await belated.close()
+
+    assert (await ada.subscription()).status is SubscriptionStatus.CANCELED
+    assert not (await ada.subscription()).holds_family
+
+
+async def test_a_delayed_first_payment_grants_when_it_arrives_and_not_before(ada: Subscriber) -> None:
+    """Pitfall 7: a completed session is not a paid one."""
+    opened = await ada.open()
+    ada.till.pay(opened.checkout, method="bank")
+    await ada.hear()
+    before = ada.till.credits()
+
+    path = f"checkout/sessions/{opened.checkout.stripe_session_id}/settle"
+    ada.till.sandbox.control(path, outcome="succeed")
+    await ada.hear()
+
+    assert before == 0
+    assert (ada.till.credits(), ada.till.grants()) == (100, 1)
+
+
+async def test_two_tabs_leave_one_session_that_can_be_paid(ada: Subscriber) -> None:
+    """Pitfall 14: what was open is closed at Stripe before another one is handed out."""
+    tabs = await asyncio.gather(*(ada.open(plan) for plan in PLANS), return_exceptions=True)
+    handed_out = [one for one in tabs if not isinstance(one, BaseException)]
+    refused = [one for one in tabs if isinstance(one, BaseException)]
+    sessions = ada.till.stripe_get("/v1/checkout/sessions", customer=ada.customer_id)["data"]
+
+    assert all(isinstance(one, SubscriptionSupersededError) for one in refused), refused
+    assert handed_out
+    assert [one["status"] for one in sessions].count("open") == 1
+    [left] = [one for one in handed_out if _status(ada, one) == "open"]
+    ada.till.pay(left.checkout)
+    await ada.hear()
+    assert (await ada.subscription()).lookup_key == left.checkout.lookup_key
+    assert ada.till.grants() == 1
+
+
+PLANS = ("plan_starter", "plan_professional", "plan_business")
+
+
+def _status(ada: Subscriber, opened: Any) -> str:
+    return str(ada.till.stripe_get(f"/v1/checkout/sessions/{opened.checkout.stripe_session_id}")["status"])
+
+
+async def test_a_second_tab_takes_the_place_of_the_first(ada: Subscriber) -> None:
+    first = await ada.open("plan_starter")
+    second = await ada.begin("plan_professional")
+    third = await ada.open("plan_business")
+
+    assert _status(ada, first) == "expired"
+    invoice = ada.till.stripe_get(f"/v1/invoices/{second.subscription.latest_invoice_id}")
+    assert invoice["status"] == "void"
+    assert _status(ada, third) == "open"
+
+
+async def test_nobody_has_two_plans_of_a_family(ada: Subscriber) -> None:
+    await ada.subscribe("plan_starter")
+
+    with pytest.raises(AlreadySubscribedError) as by_page:
+        await ada.open("plan_business")
+    with pytest.raises(AlreadySubscribedError):
+        await ada.begin("plan_business")
+
+    assert by_page.value.facts["plan"] == "plan_starter"
+    assert ada.till.ask("SELECT count(*) FROM tallybook.checkouts") == [(1,)]
+
+
+async def test_a_session_that_was_paid_unseen_is_not_sold_a_second_time(ada: Subscriber) -> None:
+    """Pitfalls 12 and 14: the webhook is late, and the customer asks again."""
+    opened = await ada.open("plan_starter")
+    ada.till.pay(opened.checkout)
+
+    with pytest.raises(AlreadySubscribedError):
+        await ada.open("plan_business")
+
+    assert ada.till.credits() == 100
+
+
+async def test_another_family_is_another_place(ada: Subscriber) -> None:
+    ada.plan("plan_business", plan_family="extra")
+
+    await ada.subscribe("plan_starter")
+    await ada.subscribe("plan_business")
+
+    assert ada.till.credits() == 2100
+
+
+async def test_an_expired_session_gives_the_place_back(ada: Subscriber) -> None:
+    opened = await ada.open("plan_starter")
+    ada.till.stripe_post(f"/v1/checkout/sessions/{opened.checkout.stripe_session_id}/expire")
+
+    await ada.hear()
+
+    assert ada.till.ask("SELECT status, holds_family FROM tallybook.subscriptions") == [("abandoned", False)]
+    await ada.open("plan_starter")
+
+
+async def test_a_subscription_that_was_made_at_stripe_is_adopted_by_its_customer(ada: Subscriber) -> None:
+    """Pitfall 10: metadata is not there; the customer is one of ours, and the price a plan's."""
+    await ada.till.open("pack_100")
+    price = ada.till.stripe_get("/v1/prices", **{"lookup_keys[]": "plan_professional"})["data"][0]["id"]
+    customer = ada.customer_id
+    method = ada.till.stripe_post("/v1/payment_methods/pm_card_visa/attach", customer=customer)["id"]
+    form = {"customer": customer, "default_payment_method": method, "items[0][price]": price}
+    made = ada.till.stripe_post("/v1/subscriptions", **form)
+    assert made["metadata"] == {}
+
+    await ada.hear()
+
+    assert (await ada.subscription()).stripe_subscription_id == made["id"]
+    assert ada.till.credits() == 500
+
+
+async def test_a_checkouts_subscription_names_its_attempt(ada: Subscriber) -> None:
+    """Pitfall 10: metadata is not inherited, so the subscription gets its own."""
+    found = await ada.subscribe()
+
+    at_stripe = ada.till.stripe_get(f"/v1/subscriptions/{found.stripe_subscription_id}")
+    assert at_stripe["metadata"]["subscription_id"] == f"sbs_{found.subscription_id}"
+    assert at_stripe["metadata"]["user_id"] == str(ada.till.user_id)
+
+
+async def test_invoices_without_a_subscription_and_of_strangers_are_recorded(ada: Subscriber) -> None:
+    """Pitfall 22: and nothing crashes, nothing is granted."""
+    await ada.till.open("pack_100")
+    price = ada.till.stripe_get("/v1/prices", **{"lookup_keys[]": "plan_business"})["data"][0]
+    ours = ada.customer_id
+    method = ada.till.stripe_post("/v1/payment_methods/pm_card_visa/attach", customer=ours)["id"]
+    ada.till.stripe_post("/v1/invoiceitems", customer=ours, amount=999, currency="usd")
+    bill = ada.till.stripe_post("/v1/invoices", customer=ours, default_payment_method=method)["id"]
+    ada.till.stripe_post(f"/v1/invoices/{bill}/pay")
+    stranger = ada.till.stripe_post("/v1/customers", email="stranger@example.com")["id"]
+    card = ada.till.stripe_post("/v1/payment_methods/pm_card_visa/attach", customer=stranger)["id"]
+    form = {"customer": stranger, "default_payment_method": card, "items[0][price]": price["id"]}
+    ada.till.stripe_post("/v1/subscriptions", **form)
+    page = ada.till.stripe_get("/v1/events", limit=100)["data"]
+    about = [one for one in page if one["data"]["object"].get("customer") in (ours, stranger)]
+
+    await ada.hear(about)
+
+    assert sorted(map(str, ada.outcomes("invoice.paid"))) == ["foreign", "no_subscription"]
+    assert set(ada.outcomes("customer.subscription.created")) == {"foreign"}
+    assert {status for _, status, _ in ada.till.inbox()} <= {"done", "ignored"}
+    assert ada.till.grants() == 0
+
+
+async def test_an_event_of_an_old_version_needs_nothing_but_its_id(ada: Subscriber) -> None:
+    """Pitfall 21: bodies are hints, so their shape does not matter."""
+    opened = await ada.open()
+    ada.till.pay(opened.checkout)
+    [paid] = [one for one in ada.events() if one["type"] == "invoice.paid"]
+    old = {"id": paid["data"]["object"]["id"], "object": "invoice", "subscription": "sub_none", "paid": False}
+
+    await ada.hear([paid | {"api_version": "2023-10-16", "data": {"object": old}}])
+
+    assert ada.till.credits() == 100
+
+
+async def test_a_plan_that_was_repriced_still_brings_its_credits_to_who_has_the_old_price(
+    ada: Subscriber,
+) -> None:
+    """Pitfall 20: the price was bound when the session was opened."""
+    opened = await ada.open("plan_starter")
+    starter = ada.till.ctx.catalog.by_lookup_key("plan_starter")
+    assert starter is not None
+    ada.plan("plan_starter", price=replace(starter.price, minor=1999))
+    await catalog.push(ada.till.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
+    ada.till.pay(opened.checkout)
+
+    await ada.hear()
+
+    back = replace(starter)
+    ada.plan("plan_starter", price=back.price)
+    await catalog.push(ada.till.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
+    assert ada.till.credits() == 100
+
+
+async def test_a_trial_brings_its_credits_once_for_ever(ada: Subscriber) -> None:
+    """Pitfall 9: nothing is due, so there is no payment intent; and a trial is had once for each family."""
+    ada.plan("plan_starter", trial_days=14, trial_credits=starter_trial(ada))
+    ada.plan("plan_business", trial_days=14, trial_credits=starter_trial(ada))
+    first = await ada.subscribe("plan_starter")
+    in_trial = ada.till.credits()
+    ada.till.sandbox.http().delete(f"/v1/subscriptions/{first.stripe_subscription_id}")
+    await ada.hear()
+
+    second = await ada.subscribe("plan_business")
+
+    assert (str(first.status), in_trial) == ("trialing", 100)
+    assert (str(second.status), second.trial_end) == ("active", None)
+    assert ada.till.credits() == 100 + 2000
+    assert [row[2] for row in ada.invoices()] == ["trial_granted", "granted"]
+
+
+def starter_trial(ada: Subscriber) -> Any:
+    """As many credits as the smallest plan has."""
+    found = ada.till.ctx.catalog.by_lookup_key("plan_starter")
+    assert found is not None
+    return found.credits
+
+
+async def test_opening_under_one_key_twice_is_one_checkout(ada: Subscriber) -> None:
+    first = await ada.open(key="once")
+    again = await ada.open(key="once")
+
+    assert again.replayed
+    assert again.checkout.url == first.checkout.url
+    with pytest.raises(BillingError) as refused:
+        await ada.open("plan_business", key="once")
+    assert refused.value.code == "idempotency_key_reused"
+
+
+async def test_a_plan_is_not_opened_as_a_pack(ada: Subscriber) -> None:
+    terms: dict[str, Any] = {
+        "quantity": 1,
+        "success_url": "https://a.example",
+        "cancel_url": "https://a.example",
+    }
+    with pytest.raises(BillingError) as refused:
+        await checkouts.open_checkout(
+            ada.till.ctx,
+            ada.till.caller,
+            reference="plan_starter",
+            user_id=None,
+            mode="payment",
+            key=None,
+            **terms,
+        )
+    assert refused.value.code == "mode_mismatch"
+    with pytest.raises(BillingError) as other:
+        await opening.open_checkout(
+            ada.till.ctx, ada.till.caller, reference="pack_100", user_id=None, key=None, **terms
+        )
+    assert other.value.code == "mode_mismatch"

@@ -35,6 +35,7 @@ from tallybook.api.v1 import (
     payments,
     products,
     sessions,
+    subscriptions,
     transfers,
     users,
 )
@@ -54,6 +55,7 @@ NATIVE = (
     products.router,
     checkouts.router,
     payments.router,
+    subscriptions.router,
     alerts.router,
     alerts.announcements_router,
     budgets.router,
@@ -62,6 +64,7 @@ NATIVE = (
 FAMILIES = (
     cross_app.router,
     financial.router,
+    financial.subscriptions_router,
     stripe.router,
     credits.router,
     webhooks_v1.router,

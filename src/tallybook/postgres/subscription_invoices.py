@@ -7,32 +7,11 @@ from datetime import datetime
 
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.money import Credits
-from tallybook.domain.payments.invoices import InvoiceReport
+from tallybook.domain.payments.invoices import InvoiceReport, KnownInvoice
 from tallybook.postgres.pool import Transaction
 from tallybook.postgres.statements import Statements
 
 _SQL = Statements("subscription_invoices")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownInvoice:
-    """An invoice as it is in our books; money in minor units of ``currency``."""
-
-    stripe_invoice_id: str
-    number: str | None
-    status: str
-    billing_reason: str | None
-    currency: str
-    total_minor: int
-    amount_due_minor: int
-    amount_paid_minor: int
-    hosted_invoice_url: str | None
-    attempt_count: int
-    next_payment_attempt_at: datetime | None
-    stripe_created: datetime
-    outcome: str
-    granted: Credits
-    taken_back: Credits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,6 +223,7 @@ async def paid(
     subscription_id: int,
     *,
     lookup_key: str,
+    price_id: str,
     quantity: int,
     paid_from: datetime,
 ) -> None:
@@ -232,6 +233,7 @@ async def paid(
         now=now,
         subscription_id=subscription_id,
         lookup_key=lookup_key,
+        price_id=price_id,
         quantity=quantity,
         paid_from=paid_from,
     )

@@ -1,4 +1,4 @@
-"""/api/financial/*: credits of a user, as documents 000 and 001 name them."""
+"""/api/financial/*: credits and subscriptions of a user, as documents 000 and 001 name them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,19 @@ from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.domain.ledger.requests import Answer, Note, Transfer, Wallet
 from tallybook.domain.money import Credits
 from tallybook.usecases import transfers, wallets
+from tallybook.usecases.subscriptions import viewing
 
 router = APIRouter(
     prefix="/api/financial/credits",
     tags=["financial"],
     route_class=StrictJsonRoute,
     responses=problems(400, 401, 402, 403, 404, 409),
+)
+subscriptions_router = APIRouter(
+    prefix="/api/financial/subscriptions",
+    tags=["financial"],
+    route_class=StrictJsonRoute,
+    responses=problems(400, 401, 403, 404),
 )
 RECENT = 20
 UserInPath = Annotated[int, Path(ge=1, le=2**53 - 1)]
@@ -90,6 +97,26 @@ class ChangeShape(Shape):
     credits: int | float = Field(examples=[5])
     new_balance: int | float = Field(examples=[990])
     transaction_id: int
+
+
+class SummaryShape(Shape):
+    """What a user pays for now; amounts in the smallest unit of the currency, for each period."""
+
+    user_id: int
+    has_active_subscription: bool
+    active_subscriptions: int
+    total_subscriptions: int
+    subscription_id: str | None = Field(examples=["sub_123"])
+    status: str | None = Field(examples=["active"])
+    plan: str | None = Field(examples=["plan_starter"])
+    amount: int | None = Field(examples=[999])
+    currency: str | None = Field(examples=["usd"])
+    credits_per_period: int | float | None = Field(examples=[100])
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    next_billing_date: datetime | None
+    cancel_at_period_end: bool
+    last_payment_status: str | None = Field(examples=["paid"])
 
 
 @router.get("/balance", summary="The caller's own balance")
@@ -164,4 +191,30 @@ def _transaction(line: Transfer) -> TransactionShape:
         transaction_type=line.service or line.kind,
         metadata=dict(line.metadata) if line.metadata is not None else None,
         created_at=line.created_at,
+    )
+
+
+@subscriptions_router.get("/{user_id}/summary", summary="What a user pays for")
+async def subscription_summary(ctx: Ctx, caller: CallerDep, user_id: UserInPath) -> SummaryShape:
+    """The newest subscription that lives, and how many there are."""
+    found = await viewing.summary(ctx, caller, user_id)
+    newest = found.live[0] if found.live else None
+    ends = None if newest is None else newest.current_period_end
+    goes_on = newest is not None and not newest.cancel_at_period_end
+    return SummaryShape(
+        user_id=found.user_id,
+        has_active_subscription=found.is_entitled,
+        active_subscriptions=len(found.live),
+        total_subscriptions=len(found.live) + len(found.ended),
+        subscription_id=None if newest is None else newest.stripe_subscription_id,
+        status=None if newest is None else str(newest.status),
+        plan=None if newest is None else newest.lookup_key,
+        amount=None if newest is None else newest.price.minor * newest.quantity,
+        currency=None if newest is None else newest.price.currency,
+        credits_per_period=None if found.credits is None else found.credits.number(),
+        current_period_start=None if newest is None else newest.current_period_start,
+        current_period_end=ends,
+        next_billing_date=ends if goes_on else None,
+        cancel_at_period_end=newest is not None and newest.cancel_at_period_end,
+        last_payment_status=found.invoices[0].status if found.invoices else None,
     )

@@ -8,13 +8,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from tallybook.api.buying import CheckoutTerms, open_checkout
 from tallybook.api.deps import (
-    Body,
     CallerDep,
     Ctx,
     IdempotencyKey,
     Shape,
-    UserId,
     problems,
 )
 from tallybook.api.json_bodies import StrictJsonRoute
@@ -26,12 +25,11 @@ router = APIRouter(
     prefix="/v1/checkouts",
     tags=["checkouts"],
     route_class=StrictJsonRoute,
-    responses=problems(400, 401, 403, 404, 502),
+    responses=problems(400, 401, 403, 404, 409, 502),
 )
-ReturnUrl = Annotated[str, Field(min_length=1, max_length=2000, examples=["https://yourapp.com/success"])]
 
 
-class CheckoutBody(Body):
+class CheckoutBody(CheckoutTerms):
     """What to buy, and where the customer comes back to."""
 
     price: Annotated[
@@ -43,11 +41,6 @@ class CheckoutBody(Body):
             examples=["package_starter"],
         ),
     ]
-    quantity: Annotated[int, Field(ge=1, le=1000)] = 1
-    mode: Literal["payment", "subscription"] = "payment"
-    success_url: ReturnUrl
-    cancel_url: ReturnUrl
-    user_id: UserId | None = None
 
 
 class CheckoutShape(Shape):
@@ -73,17 +66,7 @@ async def create_checkout(
     ctx: Ctx, caller: CallerDep, key: IdempotencyKey, body: CheckoutBody, response: Response
 ) -> CheckoutShape:
     """Open a hosted checkout; send the customer to ``url``."""
-    opened = await checkouts.open_checkout(
-        ctx,
-        caller,
-        reference=body.price,
-        quantity=body.quantity,
-        success_url=body.success_url,
-        cancel_url=body.cancel_url,
-        user_id=body.user_id,
-        mode=body.mode,
-        key=key,
-    )
+    opened = await open_checkout(ctx, caller, body, reference=body.price, key=key)
     if opened.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return _shape(opened.checkout)

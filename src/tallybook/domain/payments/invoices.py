@@ -61,6 +61,27 @@ class InvoiceReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownInvoice:
+    """An invoice as it is in our books; money in minor units of ``currency``."""
+
+    stripe_invoice_id: str
+    number: str | None
+    status: str
+    billing_reason: str | None
+    currency: str
+    total_minor: int
+    amount_due_minor: int
+    amount_paid_minor: int
+    hosted_invoice_url: str | None
+    attempt_count: int
+    next_payment_attempt_at: datetime | None
+    stripe_created: datetime
+    outcome: str
+    granted: Credits
+    taken_back: Credits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTerms:
     """What a Stripe price stands for: the plan's credits for one, and what one costs at this very price."""
 

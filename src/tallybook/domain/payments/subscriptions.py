@@ -136,6 +136,7 @@ class Subscription:
     price: Money
     trial_days: int | None
     paid_lookup_key: str | None
+    paid_price_id: str | None
     paid_quantity: int | None
     paid_from: datetime | None
     current_period_start: datetime | None
@@ -152,10 +153,19 @@ class Subscription:
     updated_at: datetime
 
     @property
+    def period_is_paid(self) -> bool:
+        """Whether the running period was paid for, by the plan that ``paid_lookup_key`` names."""
+        begins, paid_from = self.current_period_start, self.paid_from
+        return paid_from is not None and begins is not None and paid_from >= begins
+
+    @property
     def pending_lookup_key(self) -> str | None:
         """The smaller plan that begins with the next period, if one was chosen."""
-        paid = (self.paid_lookup_key, self.paid_quantity)
-        return None if paid in ((None, None), (self.lookup_key, self.quantity)) else self.lookup_key
+        waits = self.period_is_paid and (self.paid_lookup_key, self.paid_quantity) != (
+            self.lookup_key,
+            self.quantity,
+        )
+        return self.lookup_key if waits else None
 
 
 _DAYS = {"day": Fraction(1), "week": Fraction(7), "month": Fraction(365, 12), "year": Fraction(365)}

@@ -110,7 +110,7 @@ WHERE subscription_id = :subscription_id AND status NOT IN ('canceled', 'incompl
 -- name: paid
 -- Write down what the newest period was paid for.
 UPDATE tallybook.subscriptions SET
-    paid_lookup_key = :lookup_key, paid_quantity = :quantity, paid_from = :paid_from, updated_at = :now
+    paid_lookup_key = :lookup_key, paid_price_id = :price_id, paid_quantity = :quantity, paid_from = :paid_from, updated_at = :now
 WHERE subscription_id = :subscription_id AND (paid_from IS NULL OR paid_from <= :paid_from);
 
 -- name: had_trial

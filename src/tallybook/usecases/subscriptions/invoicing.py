@@ -76,6 +76,7 @@ async def settle(books: Books, subscription: Subscription, report: InvoiceReport
             now,
             subscription.subscription_id,
             lookup_key=plans[line.price_id].lookup_key,
+            price_id=line.price_id,
             quantity=line.quantity,
             paid_from=line.period_start,
         )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from tallybook.domain.errors import NotFoundError, PermissionDeniedError, SubscriptionNotFoundError
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.ids import parse_plain_id
+from tallybook.domain.money import Credits
+from tallybook.domain.payments.invoices import KnownInvoice
 from tallybook.domain.payments.subscriptions import Subscription, SubscriptionStatus
 from tallybook.postgres import subscription_invoices, subscriptions
 from tallybook.postgres.pool import Transaction
-from tallybook.postgres.subscription_invoices import KnownInvoice
 from tallybook.usecases.context import Context
 
 INVOICES_MAX = 100
@@ -18,12 +19,19 @@ INVOICES_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a user pays for now: the live subscriptions first, then those that ended; newest first."""
+    """What a user pays for, newest first; ``credits`` are those of the first that lives, for a period."""
 
     user_id: int
     live: list[Subscription]
     ended: list[Subscription]
+    credits: Credits | None
     invoices: list[KnownInvoice]
+
+    @property
+    def is_entitled(self) -> bool:
+        """Whether a plan runs now, paid or on trial."""
+        runs = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
+        return any(one.status in runs for one in self.live)
 
 
 async def found_for(tx: Transaction, caller: Caller, reference: str) -> Subscription:
@@ -73,9 +81,14 @@ async def summary(ctx: Context, caller: Caller, user_id: int) -> Summary:
         invoices = []
         if found:
             invoices = await subscription_invoices.of_subscription(tx, found[0].subscription_id, limit=1)
-    live = [one for one in found if not one.status.has_ended]
+    live = [one for one in found if one.status.lives]
+    product = ctx.catalog.by_lookup_key(live[0].lookup_key) if live else None
     return Summary(
-        user_id=whose, live=live, ended=[one for one in found if one.status.has_ended], invoices=invoices
+        user_id=whose,
+        live=live,
+        ended=[one for one in found if one.status.has_ended],
+        credits=None if product is None else Credits(product.credits.micro * live[0].quantity),
+        invoices=invoices,
     )
 
 

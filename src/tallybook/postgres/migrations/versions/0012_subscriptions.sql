@@ -41,6 +41,7 @@ CREATE TABLE tallybook.subscriptions (
     currency               text NOT NULL,
     trial_days             integer CHECK (trial_days > 0),
     paid_lookup_key        text,
+    paid_price_id          text,
     paid_quantity          integer,
     paid_from              timestamptz,
     current_period_start   timestamptz,

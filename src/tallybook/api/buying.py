@@ -1,0 +1,55 @@
+"""Opening a checkout of either mode: packs and plans are two use cases, and every family asks for both alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tallybook.api.deps import Body, UserId
+from tallybook.domain.identity.callers import Caller
+from tallybook.domain.payments.checkouts import Opened
+from tallybook.usecases import checkouts
+from tallybook.usecases.context import Context
+from tallybook.usecases.subscriptions import opening
+
+ReturnUrl = Annotated[str, Field(min_length=1, max_length=2000, examples=["https://yourapp.com/success"])]
+Quantity = Annotated[int, Field(ge=1, le=1000)]
+
+
+class CheckoutTerms(Body):
+    """What every order of a checkout says, besides the price."""
+
+    success_url: ReturnUrl
+    cancel_url: ReturnUrl
+    mode: Literal["payment", "subscription"] = "payment"
+    quantity: Quantity = 1
+    user_id: UserId | None = None
+
+
+async def open_checkout(
+    ctx: Context, caller: Caller, terms: CheckoutTerms, *, reference: str, key: str | None
+) -> Opened:
+    """Open the checkout that the terms ask for."""
+    if terms.mode == "subscription":
+        return await opening.open_checkout(
+            ctx,
+            caller,
+            reference=reference,
+            quantity=terms.quantity,
+            success_url=terms.success_url,
+            cancel_url=terms.cancel_url,
+            user_id=terms.user_id,
+            key=key,
+        )
+    return await checkouts.open_checkout(
+        ctx,
+        caller,
+        reference=reference,
+        quantity=terms.quantity,
+        success_url=terms.success_url,
+        cancel_url=terms.cancel_url,
+        user_id=terms.user_id,
+        mode=terms.mode,
+        key=key,
+    )
