@@ -26,7 +26,7 @@ from tallybook.postgres.pool import Database
 from tallybook.postgres.shop import Shop
 from tallybook.security.sealing import Sealer
 from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
-from tallybook.usecases import checkouts, events, signing_keys
+from tallybook.usecases import checkouts, intake, signing_keys
 from tallybook.usecases.context import Context
 from tallybook.worker.main import work_off
 
@@ -104,7 +104,7 @@ class Till:
     async def deliver(self, event: dict[str, Any], *, path: str = "stripe", secret: str = SECRET) -> None:
         """Deliver an event as Stripe would, without the HTTP around it."""
         raw = json.dumps(event).encode()
-        await events.receive(self.ctx, path=path, raw=raw, signature=signed(raw, secret=secret))
+        await intake.receive(self.ctx, path=path, raw=raw, signature=signed(raw, secret=secret))
 
     async def deliver_all(self, checkout: Checkout) -> None:
         """Deliver everything that happened to a checkout, and have it worked off."""

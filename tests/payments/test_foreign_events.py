@@ -153,9 +153,9 @@ async def test_an_event_is_tried_again_later_and_dies_in_the_end(till: Till) -> 
 
     assert first == [("checkout.session.completed", "retry", None)]
     assert too_early == 0
-    [event] = await events.newest(till.ctx, OPERATOR, Selection(status=EventStatus.DEAD), limit=5)
+    [event] = await events.page(till.ctx, OPERATOR, Selection(status=EventStatus.DEAD), limit=5)
     assert (event.last_error or "").startswith("stripe_unavailable")
-    await events.replay(later.ctx, OPERATOR, Selection(event_id=event.event_id))
+    await events.replay(later.ctx, OPERATOR, Selection(event_ids=(event.event_id,)))
     await work_off(later.ctx)
     assert till.credits() == 1000
 
@@ -180,7 +180,7 @@ async def test_replaying_needs_a_choice_that_matches_something(till: Till) -> No
         await events.replay(till.ctx, OPERATOR, Selection())
 
     with pytest.raises(EventNotFoundError):
-        await events.replay(till.ctx, OPERATOR, Selection(event_id="evt_none"))
+        await events.replay(till.ctx, OPERATOR, Selection(event_ids=("evt_none",)))
 
 
 async def test_replaying_done_events_grants_nothing_more(till: Till) -> None:

@@ -119,6 +119,12 @@ class EventNotFoundError(CreditError):
     default_code = "event_not_found"
 
 
+class EventSettledError(CreditError):
+    """The event is settled or being worked on, so that it cannot be given up."""
+
+    default_code = "event_settled"
+
+
 class StripeOutcomeSealedError(CreditError):
     """Stripe had a fault and remembers it: repeat, and the service makes a new attempt."""
 

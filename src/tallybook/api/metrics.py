@@ -20,6 +20,7 @@ from starlette.responses import Response
 from tallybook.api.deps import AnyCaller, Ctx
 from tallybook.domain.errors import AuthenticationRequiredError
 from tallybook.domain.identity.callers import Caller
+from tallybook.domain.payments.sightings import drifted
 from tallybook.usecases import watching
 
 router = APIRouter(tags=["health"])
@@ -80,10 +81,13 @@ async def metrics(ctx: Ctx, found: AnyCaller, request: Request) -> Response:
     caller = found or _on_the_machine(request)
     if caller is None:
         raise AuthenticationRequiredError
-    watched = watching.look(ctx, caller)
+    watched = await watching.look(ctx, caller)
     registry = CollectorRegistry()
     registry.register(request.app.state.requests)
     registry.register(_Found(lambda: _of_group_commit(watched)))
+    if watched.intake is not None:
+        found_there = watched.intake
+        registry.register(_Found(lambda: _of_intake(found_there)))
     return Response(
         generate_latest(registry) + generate_latest(_PROCESS), headers={"Content-Type": CONTENT_TYPE_LATEST}
     )
@@ -113,6 +117,39 @@ def _of_group_commit(watched: watching.Watched) -> Iterator[Any]:
         "1 while changes of callers are heard and so remembered.",
         int(watched.remembers),
     )
+
+
+def _of_intake(intake: watching.Intake) -> Iterator[Any]:
+    inbox = intake.inbox
+    depth = GaugeMetricFamily("tallybook_inbox_events", "Stripe's events that wait.", labels=("status",))
+    for status, count in (
+        ("received", inbox.received),
+        ("retry", inbox.retrying),
+        ("processing", inbox.processing),
+    ):
+        depth.add_metric((status,), count)
+    yield depth
+    yield GaugeMetricFamily(
+        "tallybook_inbox_dead", "Events that failed for good and nobody gave up yet.", inbox.dead
+    )
+    yield GaugeMetricFamily(
+        "tallybook_inbox_oldest_seconds",
+        "How long the oldest waiting event has waited.",
+        inbox.oldest_seconds,
+    )
+    yield GaugeMetricFamily(
+        "tallybook_inbox_lag_seconds", "For how long the next event has been due.", inbox.lag_seconds
+    )
+    versions = GaugeMetricFamily(
+        "tallybook_stripe_version_seen_seconds",
+        "When events of a Stripe version last came in, as a Unix time.",
+        labels=("version", "tested"),
+    )
+    for version in sorted({one.api_version for one in intake.sightings}):
+        last = max(one.last_seen_at for one in intake.sightings if one.api_version == version)
+        tested = "no" if drifted(version or None) else "yes"
+        versions.add_metric((version or "none", tested), last.timestamp())
+    yield versions
 
 
 def _buckets(bounds: tuple[float, ...], counts: list[int] | tuple[int, ...]) -> list[tuple[str, int]]:

@@ -79,6 +79,7 @@ STATUS: dict[str, int] = {
     "webhook_signature_invalid": 400,
     "webhook_payload_invalid": 400,
     "event_not_found": 404,
+    "event_settled": 409,
     "seal_broken": 500,
     "settings_invalid": 500,
     "anchor_failed": 500,

@@ -35,6 +35,7 @@ from tallybook.api.v1 import (
     payments,
     products,
     sessions,
+    stripe_events,
     subscriptions,
     transfers,
     users,
@@ -60,6 +61,7 @@ NATIVE = (
     alerts.announcements_router,
     budgets.router,
     budgets.caps_router,
+    stripe_events.router,
 )
 FAMILIES = (
     cross_app.router,

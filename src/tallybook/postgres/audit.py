@@ -43,8 +43,10 @@ async def record(
 ) -> None:
     """Write down who (kind, id) did what to whom (kind, id), and what was and is.
 
-    Values are JSON; never a password, a key or a token. The request id comes from the log context.
+    Values are JSON; never a password, a key or a token. The request id, and the Stripe event that is being settled,
+    come from the log context.
     """
+    bound = get_contextvars()
     await tx.run(
         _SQL.record,
         now=now,
@@ -55,7 +57,8 @@ async def record(
         subject_id=subject[1],
         before=None if before is None else dict(before),
         after=None if after is None else dict(after),
-        request_id=get_contextvars().get("request_id"),
+        request_id=bound.get("request_id"),
+        event_id=bound.get("event_id"),
     )
 
 

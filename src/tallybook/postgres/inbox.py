@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 from tallybook.domain.errors import FulfilmentBusyError
-from tallybook.domain.payments.inbox import ClaimedEvent, EventStatus, Lease, Selection, StoredEvent
+from tallybook.domain.ids import LedgerId
+from tallybook.domain.payments.inbox import (
+    Act,
+    ClaimedEvent,
+    Effects,
+    EventStatus,
+    InboxFigures,
+    Lease,
+    Selection,
+    StoredEvent,
+    transfers_in,
+)
 from tallybook.domain.payments.reports import ReceivedEvent
 from tallybook.postgres.pool import Row, Transaction
 from tallybook.postgres.statements import Statements
@@ -22,11 +35,13 @@ async def store(
     event: ReceivedEvent,
     *,
     intake_path: str,
+    verified_by: Sequence[str],
     ignored_as: str | None,
 ) -> int:
     """Store an event once and wake the workers; gives how often it was delivered.
 
-    With ``ignored_as`` it is recorded with that outcome and never worked on.
+    ``verified_by`` are the fingerprints of the secrets that signed it. With ``ignored_as`` it is recorded with that
+    outcome and never worked on.
     """
     row = await tx.one(
         _SQL.store,
@@ -41,6 +56,7 @@ async def store(
         stripe_created=event.created,
         intake_path=intake_path,
         raw=event.raw,
+        verified_by=sorted(verified_by),
         status="ignored" if ignored_as else "received",
         outcome=ignored_as,
     )
@@ -115,32 +131,95 @@ async def one(tx: Transaction, event_id: str) -> tuple[StoredEvent, bytes] | Non
     return None if row is None else (_stored(row), bytes(row["raw"]))
 
 
-async def newest(tx: Transaction, which: Selection, *, limit: int) -> list[StoredEvent]:
-    """The newest events, at most ``limit``."""
+async def page(
+    tx: Transaction, which: Selection, *, before: StoredEvent | None, limit: int
+) -> list[StoredEvent]:
+    """At most ``limit`` events that match, newest first, from the one before which another page ended."""
     rows = await tx.many(
-        _SQL.newest,
-        status=None if which.status is None else str(which.status),
-        since=which.since,
-        until=which.until,
+        _SQL.page,
+        **_filters(which),
+        before_at=None if before is None else before.received_at,
+        before_id=None if before is None else before.event_id,
         limit=limit,
     )
     return [_stored(row) for row in rows]
 
 
-async def replay(tx: Transaction, now: datetime, which: Selection) -> list[str]:
-    """Make events due now and wake the workers; gives their ids."""
+async def count_to_replay(tx: Transaction, which: Selection) -> int:
+    """How many events ``replay`` would take."""
+    row = await tx.one(_SQL.count_to_replay, **_filters(which))
+    return int(row["events"])
+
+
+async def replay(
+    tx: Transaction, now: datetime, which: Selection, *, after: tuple[datetime, str] | None, limit: int
+) -> list[tuple[datetime, str]]:
+    """Make at most ``limit`` events due now, oldest first, and wake the workers; gives when each came, and its id."""
     rows = await tx.many(
         _SQL.replay,
         now=now,
-        event_id=which.event_id,
-        status=None if which.status is None else str(which.status),
-        since=which.since,
-        until=which.until,
+        **_filters(which),
+        after_at=None if after is None else after[0],
+        after_id=None if after is None else after[1],
+        limit=limit,
     )
     await tx.run(_SQL.wake)
-    return [row["event_id"] for row in rows]
+    return sorted((row["received_at"], row["event_id"]) for row in rows)
+
+
+async def give_up(tx: Transaction, now: datetime, event_id: str) -> StoredEvent | None:
+    """Put an event that waits or is dead among the dead for good; None when it is not one of these."""
+    row = await tx.maybe(_SQL.give_up, now=now, event_id=event_id)
+    return None if row is None else _stored(row)
+
+
+async def effects(tx: Transaction, event: StoredEvent) -> Effects:
+    """What an event led to, and what people did to it."""
+    acts = [_act(row) for row in await tx.many(_SQL.acts, event_id=event.event_id)]
+    lots = await tx.many(_SQL.lots_of_object, object_id=event.object_id)
+    posted = [name for act in acts if act.by_event for name in transfers_in(act.after)]
+    return Effects(
+        acts=tuple(acts),
+        transfers=tuple(dict.fromkeys(posted)),
+        transfers_of_object=tuple(LedgerId(row["wallet_id"], row["lot_version"]).wire("trf") for row in lots),
+    )
+
+
+async def figures(tx: Transaction, now: datetime) -> InboxFigures:
+    """How the inbox fares."""
+    row = await tx.one(_SQL.figures, now=now)
+    return InboxFigures(**{field.name: row[field.name] for field in fields(InboxFigures)})
+
+
+def _filters(which: Selection) -> dict[str, Any]:
+    return {
+        "event_ids": list(which.event_ids) or None,
+        "status": None if which.status is None else str(which.status),
+        "type": which.type,
+        "customer_id": which.customer_id,
+        "object_id": which.object_id,
+        "since": which.since,
+        "until": which.until,
+    }
+
+
+def _act(row: Row) -> Act:
+    return Act(
+        at=row["at"],
+        actor=f"{row['actor_kind']} {row['actor_id']}",
+        action=row["action"],
+        subject=f"{row['subject_kind']} {row['subject_id']}",
+        after=row["after"] or {},
+        by_event=row["by_event"],
+    )
 
 
 def _stored(row: Row) -> StoredEvent:
     values = {field.name: row[field.name] for field in fields(StoredEvent)}
-    return StoredEvent(**{**values, "status": EventStatus(row["status"])})
+    return StoredEvent(
+        **{
+            **values,
+            "status": EventStatus(row["status"]),
+            "verified_by": tuple(dict.fromkeys(row["verified_by"])),
+        }
+    )

@@ -2833,6 +2833,7 @@ CREATE TABLE tallybook.subscriptions (
     currency text NOT NULL,
     trial_days integer,
     paid_lookup_key text,
+    paid_price_id text,
     paid_quantity integer,
     paid_from timestamp with time zone,
     current_period_start timestamp with time zone,
@@ -3067,10 +3068,13 @@ CREATE TABLE tallybook.audit_log (
     before jsonb,
     after jsonb,
     request_id text,
+    event_id text,
     CONSTRAINT audit_log_actor_kind_check CHECK ((actor_kind = ANY (ARRAY['user'::text, 'admin'::text, 'app'::text, 'operator'::text, 'system'::text])))
 );
 
 COMMENT ON TABLE tallybook.audit_log IS 'Who did what to whom: every admin act and every act on money. Append only.';
+
+COMMENT ON COLUMN tallybook.audit_log.event_id IS 'The Stripe event that was being settled when it was done.';
 
 ALTER TABLE tallybook.audit_log ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME tallybook.audit_log_audit_id_seq
@@ -3494,12 +3498,18 @@ CREATE TABLE tallybook.stripe_events (
     last_error text,
     outcome text,
     settled_at timestamp with time zone,
+    verified_by text[] DEFAULT '{}'::text[] NOT NULL,
+    replays integer DEFAULT 0 NOT NULL,
     CONSTRAINT stripe_events_status_check CHECK ((status = ANY (ARRAY['received'::text, 'processing'::text, 'retry'::text, 'done'::text, 'ignored'::text, 'dead'::text])))
 );
 
 COMMENT ON TABLE tallybook.stripe_events IS 'The inbox: each event stored once, before it is answered; the worker settles it.';
 
 COMMENT ON COLUMN tallybook.stripe_events.outcome IS 'What settling it did, in a word: granted, already_granted, not_paid, foreign ...';
+
+COMMENT ON COLUMN tallybook.stripe_events.verified_by IS 'Fingerprints of the signing secrets that verified it; never a secret. Empty: it came before they were kept.';
+
+COMMENT ON COLUMN tallybook.stripe_events.replays IS 'How often somebody had it worked on again.';
 
 CREATE TABLE tallybook.subscription_changes (
     change_id bigint NOT NULL,
@@ -3597,6 +3607,21 @@ ALTER TABLE tallybook.wallets ALTER COLUMN wallet_id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE tallybook.webhook_sightings (
+    intake_path text NOT NULL,
+    fingerprint text NOT NULL,
+    api_version text NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    last_needed_at timestamp with time zone
+);
+
+COMMENT ON TABLE tallybook.webhook_sightings IS 'When which secret last verified an event of which version on which path, to the minute: what can be dropped, what drifts.';
+
+COMMENT ON COLUMN tallybook.webhook_sightings.api_version IS 'As the event says; empty: it does not say.';
+
+COMMENT ON COLUMN tallybook.webhook_sightings.last_needed_at IS 'When it last verified an event that no other secret would have; while a secret is rolled, Stripe signs with both.';
 
 ALTER TABLE ONLY tallybook.alert_states
     ADD CONSTRAINT alert_states_pkey PRIMARY KEY (wallet_id, alert_id);
@@ -3775,6 +3800,9 @@ ALTER TABLE ONLY tallybook.wallet_freezes
 ALTER TABLE ONLY tallybook.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (wallet_id);
 
+ALTER TABLE ONLY tallybook.webhook_sightings
+    ADD CONSTRAINT webhook_sightings_pkey PRIMARY KEY (intake_path, fingerprint, api_version);
+
 CREATE INDEX alert_watches_behind ON tallybook.alert_watches USING btree (behind_at) WHERE (behind_at IS NOT NULL);
 
 CREATE INDEX alerts_by_app ON tallybook.alerts USING btree (app_id, alert_id) WHERE (ended_at IS NULL);
@@ -3784,6 +3812,8 @@ CREATE INDEX alerts_by_wallet ON tallybook.alerts USING btree (wallet_id) WHERE 
 CREATE INDEX announcements_by_wallet ON tallybook.announcements USING btree (wallet_id, announcement_id);
 
 CREATE INDEX api_keys_by_app ON tallybook.api_keys USING btree (app_id);
+
+CREATE INDEX audit_log_by_event ON tallybook.audit_log USING btree (event_id, audit_id) WHERE (event_id IS NOT NULL);
 
 CREATE INDEX audit_log_by_subject ON tallybook.audit_log USING btree (subject_kind, subject_id, audit_id);
 
@@ -3825,7 +3855,13 @@ CREATE INDEX refunds_by_payment_intent ON tallybook.refunds USING btree (stripe_
 
 CREATE INDEX sessions_by_user ON tallybook.sessions USING btree (user_id);
 
+CREATE INDEX stripe_events_by_customer ON tallybook.stripe_events USING btree (customer_id, received_at) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX stripe_events_by_object ON tallybook.stripe_events USING btree (object_id, received_at) WHERE (object_id IS NOT NULL);
+
 CREATE INDEX stripe_events_by_received ON tallybook.stripe_events USING btree (received_at, event_id);
+
+CREATE INDEX stripe_events_dead ON tallybook.stripe_events USING btree (received_at, event_id) WHERE (status = 'dead'::text);
 
 CREATE INDEX stripe_events_due ON tallybook.stripe_events USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['received'::text, 'processing'::text, 'retry'::text]));
 
@@ -4242,3 +4278,5 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.subscription_invoices TO tallybook
 GRANT SELECT,INSERT ON TABLE tallybook.subscription_trials TO tallybook_runtime;
 
 GRANT SELECT ON TABLE tallybook.wallet_freezes TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.webhook_sightings TO tallybook_runtime;

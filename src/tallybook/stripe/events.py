@@ -33,15 +33,14 @@ _TYPE = re.compile(r"[a-z0-9_.]{1,100}")
 
 
 def verify(raw: bytes, header: str | None, secrets: Sequence[str], now: datetime) -> ReceivedEvent:
-    """The event in ``raw``, if any of ``secrets`` signed it no more than 300 s from ``now``.
+    """The event in ``raw``, if any of ``secrets`` signed it no more than 300 s from ``now``; it names which did.
 
     Raises:
         WebhookSecretMissingError: no secret is set, so nothing can be believed.
         WebhookSignatureError: the header is missing or malformed, its time is off, or no signature matches.
         WebhookPayloadError: it is signed, but not an event that we can read.
     """
-    usable = [secret for secret in secrets if secret]
-    if not usable:
+    if not any(secrets):
         raise WebhookSecretMissingError
     if not header:
         raise WebhookSignatureError("The Stripe-Signature header is missing.")
@@ -50,9 +49,10 @@ def verify(raw: bytes, header: str | None, secrets: Sequence[str], now: datetime
         raise WebhookSignatureError(
             "The signature's time stamp is more than 300 seconds away: check both clocks."
         )
-    if not _signed(raw, stamp, signatures, usable):
+    signed_by = _signers(raw, stamp, signatures, secrets)
+    if not signed_by:
         raise WebhookSignatureError
-    return _read(raw)
+    return _read(raw, signed_by)
 
 
 def _parts(header: str) -> tuple[str, list[str]]:
@@ -72,21 +72,25 @@ def _parts(header: str) -> tuple[str, list[str]]:
     return stamps[0], well_formed
 
 
-def _signed(raw: bytes, stamp: str, signatures: Sequence[str], secrets: Sequence[str]) -> bool:
-    good = False
-    for secret in secrets:
+def _signers(raw: bytes, stamp: str, signatures: Sequence[str], secrets: Sequence[str]) -> tuple[int, ...]:
+    signers = []
+    for place, secret in enumerate(secrets):
         wanted = hmac.new(secret.encode(), stamp.encode() + b"." + raw, hashlib.sha256).hexdigest()
+        good = False
         for given in signatures:
             # No early end: how long it takes tells nothing about which secret or signature came close.
             good |= hmac.compare_digest(wanted, given)
-    return good
+        # An empty secret would let anybody sign.
+        if good and secret:
+            signers.append(place)
+    return tuple(signers)
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _read(raw: bytes) -> ReceivedEvent:
+def _read(raw: bytes, signed_by: tuple[int, ...]) -> ReceivedEvent:
     try:
         body: Any = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -116,6 +120,7 @@ def _read(raw: bytes) -> ReceivedEvent:
         customer_id=_text(id_of(subject.get("customer"))),
         created=moment(created),
         raw=raw,
+        signed_by=signed_by,
     )
 
 

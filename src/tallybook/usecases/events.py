@@ -1,68 +1,45 @@
-"""The inbox of Stripe's events: take them in, lease them to workers, put them back, look at them, replay them."""
+"""The inbox of Stripe's events: lease them to workers, put them back, look at them, replay them, give them up.
+
+Taking them in is left to ``intake``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import structlog
 
-from tallybook.domain.errors import EventNotFoundError, InvalidRequestError, RequestTooLargeError
+from tallybook.domain.errors import EventNotFoundError, EventSettledError, InvalidRequestError
 from tallybook.domain.identity.callers import Caller
-from tallybook.domain.payments.handled import left_alone_as
-from tallybook.domain.payments.inbox import ClaimedEvent, EventStatus, Selection, StoredEvent
-from tallybook.domain.payments.reports import ReceivedEvent
+from tallybook.domain.payments.inbox import (
+    GIVEN_UP,
+    ClaimedEvent,
+    Effects,
+    EventStatus,
+    Selection,
+    StoredEvent,
+    shown,
+)
 from tallybook.domain.payments.retries import ATTEMPTS_MAX, wait_before_retry
 from tallybook.postgres import audit, customers, inbox
 from tallybook.postgres.pool import Transaction
-from tallybook.stripe.events import verify
 from tallybook.stripe.gateway import configured
 from tallybook.usecases.context import Context
 
 _log = structlog.get_logger("tallybook.events")
-BODY_BYTES_MAX = 256 * 1024
+REPLAY_BATCH = 500
+REASON_LENGTH_MAX = 500
 # How long the event of a killed worker waits for another; a living worker that takes longer has no effect if it was
 # taken over.
 LEASE = timedelta(seconds=60)
 _CHANCES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboxHealth:
-    """Whether each intake path could believe a webhook, and what the inbox holds; never a secret."""
-
-    stripe_configured: bool
-    livemode: bool
-    paths: dict[str, bool]
-
-
-async def receive(ctx: Context, *, path: str, raw: bytes, signature: str | None) -> None:
-    """Take a webhook in: believed by its signature, stored once, answered when that is committed.
-
-    Foreign types and events of the other mode or of another account are recorded and never worked on.
-
-    Raises:
-        RequestTooLargeError: more than 256 KiB.
-        WebhookSecretMissingError, WebhookSignatureError, WebhookPayloadError: it is not believed.
-    """
-    if len(raw) > BODY_BYTES_MAX:
-        raise RequestTooLargeError
-    event = verify(raw, signature, ctx.webhook_secrets[path], ctx.clock())
-    async with ctx.db.transaction() as tx:
-        ignored_as = await _ignored_as(ctx, tx, event)
-        deliveries = await inbox.store(tx, ctx.clock(), event, intake_path=path, ignored_as=ignored_as)
-    _log.info(
-        "event_received",
-        event_id=event.event_id,
-        type=event.type,
-        path=path,
-        deliveries=deliveries,
-        ignored_as=ignored_as,
-    )
 
 
 async def identify(ctx: Context) -> None:
@@ -121,71 +98,136 @@ async def seconds_until_due(ctx: Context) -> float | None:
     return None if at is None else (at - ctx.clock()).total_seconds()
 
 
-async def newest(ctx: Context, caller: Caller, which: Selection, *, limit: int) -> list[StoredEvent]:
-    """The newest events, at most ``limit``."""
+async def page(
+    ctx: Context, caller: Caller, which: Selection, *, after: str | None = None, limit: int
+) -> list[StoredEvent]:
+    """At most ``limit`` events that match, newest first; ``after`` is the last one of the page before.
+
+    Raises:
+        EventNotFoundError: ``after`` is none.
+    """
     caller.require_admin()
     async with ctx.db.snapshot() as tx:
-        return await inbox.newest(tx, which, limit=limit)
+        before = None if after is None else (await _one(tx, after))[0]
+        return await inbox.page(tx, which, before=before, limit=limit)
 
 
-async def show(ctx: Context, caller: Caller, event_id: str) -> tuple[StoredEvent, bytes]:
-    """One event and its raw body.
+async def show(ctx: Context, caller: Caller, event_id: str) -> tuple[StoredEvent, Any, Effects]:
+    """One event, its payload without what is secret in it, and what it led to.
 
     Raises:
         EventNotFoundError: there is none.
     """
     caller.require_admin()
     async with ctx.db.snapshot() as tx:
-        found = await inbox.one(tx, event_id)
-    if found is None:
-        raise EventNotFoundError
-    return found
+        event, raw = await _one(tx, event_id)
+        return event, shown(json.loads(raw)), await inbox.effects(tx, event)
 
 
-async def replay(ctx: Context, caller: Caller, which: Selection) -> list[str]:
-    """Have events worked on again: one, or those of a status or time; harmless, since effects act once.
+async def count_to_replay(ctx: Context, caller: Caller, which: Selection) -> int:
+    """How many events ``replay`` would have worked on again."""
+    caller.require_admin()
+    async with ctx.db.snapshot() as tx:
+        return await inbox.count_to_replay(tx, _chosen(which))
+
+
+async def replay(
+    ctx: Context,
+    caller: Caller,
+    which: Selection,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+    batch: int = REPLAY_BATCH,
+) -> list[str]:
+    """Have events worked on again, settled ones too; harmless, since effects act once. Gives their ids.
+
+    In batches, each with its line in the audit log; ``progress`` hears of each. What was given up by hand is left out,
+    unless it is named.
 
     Raises:
         InvalidRequestError: nothing was selected.
         EventNotFoundError: nothing matches, or a worker is at it right now.
     """
     caller.require_admin()
-    if which == Selection():
-        raise InvalidRequestError("Say which: an event id, a status or a time of receipt.")
-    async with ctx.db.transaction() as tx:
-        now = ctx.clock()
-        replayed = await inbox.replay(tx, now, which)
-        if not replayed:
-            raise EventNotFoundError
-        await audit.record(
-            tx,
-            now,
-            caller.actor,
-            "events.replayed",
-            ("event", which.event_id or str(which.status or "range")),
-            after={"events": len(replayed), "since": _iso(which.since), "until": _iso(which.until)},
-        )
+    begun = ctx.clock()
+    # What comes in meanwhile is worked on anyway.
+    last = begun + timedelta(seconds=1)
+    which = replace(_chosen(which), until=last if which.until is None else min(which.until, last))
+    replayed: list[str] = []
+    after = None
+    while True:
+        async with ctx.db.transaction() as tx:
+            found = await inbox.replay(tx, ctx.clock(), which, after=after, limit=batch)
+            if found:
+                await _audit_replay(ctx, tx, caller, which, [event_id for _, event_id in found])
+        replayed.extend(event_id for _, event_id in found)
+        progress(len(found))
+        if len(found) < batch:
+            break
+        after = found[-1]
+    if not replayed:
+        raise EventNotFoundError
     return replayed
 
 
-def health(ctx: Context) -> InboxHealth:
-    """What is configured, for whoever set the webhook up. Public: yes and no, never a secret."""
-    return InboxHealth(
-        stripe_configured=ctx.stripe is not None,
-        livemode=ctx.livemode,
-        paths={path: any(given) for path, given in ctx.webhook_secrets.items()},
-    )
+async def give_up(ctx: Context, caller: Caller, event_id: str, *, reason: str) -> StoredEvent:
+    """Put an event that waits or is dead among the dead for good: only its own replay wakes it.
+
+    Raises:
+        InvalidRequestError: no reason is given.
+        EventNotFoundError: there is none.
+        EventSettledError: it is settled, or a worker is at it right now.
+    """
+    caller.require_admin()
+    reason = reason.strip()
+    if not reason or len(reason) > REASON_LENGTH_MAX or not reason.isprintable():
+        raise InvalidRequestError(f"Say why, in one line of at most {REASON_LENGTH_MAX} characters.")
+    async with ctx.db.transaction() as tx:
+        before, _ = await _one(tx, event_id)
+        if before.outcome == GIVEN_UP:
+            return before
+        now = ctx.clock()
+        found = await inbox.give_up(tx, now, event_id)
+        if found is None:
+            raise EventSettledError(event_status=str(before.status))
+        was = {"status": str(before.status), "attempts": before.attempts, "last_error": before.last_error}
+        after = {"reason": reason}
+        await audit.record(
+            tx, now, caller.actor, "event.given_up", ("event", event_id), before=was, after=after
+        )
+    return found
 
 
-async def _ignored_as(ctx: Context, tx: Transaction, event: ReceivedEvent) -> str | None:
-    account = await customers.account(tx)
-    livemode = ctx.livemode if account is None else account.livemode
-    if event.livemode != livemode or event.livemode != ctx.livemode:
-        return "other_mode"
-    if account is not None and event.account_id not in (None, account.account_id):
-        return "other_account"
-    return left_alone_as(event.type)
+def _chosen(which: Selection) -> Selection:
+    if which == Selection():
+        raise InvalidRequestError("Say which: event ids, a status, a type, a customer, an object or a time.")
+    return which
 
 
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
+async def _one(tx: Transaction, event_id: str) -> tuple[StoredEvent, bytes]:
+    found = await inbox.one(tx, event_id)
+    if found is None:
+        raise EventNotFoundError
+    return found
+
+
+async def _audit_replay(
+    ctx: Context, tx: Transaction, caller: Caller, which: Selection, event_ids: list[str]
+) -> None:
+    told = {
+        "events": len(event_ids),
+        "status": None if which.status is None else str(which.status),
+        "type": which.type,
+        "customer": which.customer_id,
+        "object": which.object_id,
+        "since": None if which.since is None else which.since.isoformat(),
+        "until": None if which.until is None else which.until.isoformat(),
+        "first": event_ids[0],
+        "last": event_ids[-1],
+    }
+    after = {name: value for name, value in told.items() if value is not None}
+    if not which.event_ids:
+        subject = ("events", str(which.status or "range"))
+        await audit.record(tx, ctx.clock(), caller.actor, "events.replayed", subject, after=after)
+    for event_id in event_ids if which.event_ids else ():
+        await audit.record(tx, ctx.clock(), caller.actor, "event.replayed", ("event", event_id))

@@ -18,7 +18,7 @@ from tallybook.api.deps import (
 from tallybook.api.families.webhooks import EVENT_BODY, SignatureHeader, raw_body
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.domain.errors import CheckoutNotFoundError, PaymentMethodUnsupportedError
-from tallybook.usecases import checkouts, events, fulfilment
+from tallybook.usecases import checkouts, fulfilment, intake
 
 router = APIRouter(prefix="/api/credits", tags=["credits"], route_class=StrictJsonRoute)
 SUCCESS_PAGE = "/credits/success?session_id={CHECKOUT_SESSION_ID}"
@@ -121,5 +121,5 @@ async def session(
 @router.post("/webhook", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
 async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> ReceivedShape:
     """Take an event in; it is answered as soon as it is stored."""
-    await events.receive(ctx, path="credits", raw=await raw_body(request), signature=signature)
+    await intake.receive(ctx, path="credits", raw=await raw_body(request), signature=signature)
     return ReceivedShape()

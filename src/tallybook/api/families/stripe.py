@@ -21,7 +21,7 @@ from tallybook.api.deps import (
 from tallybook.api.families.webhooks import EVENT_BODY, SignatureHeader, raw_body
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.domain.payments.subscriptions import Subscription
-from tallybook.usecases import catalog, events
+from tallybook.usecases import catalog, intake
 from tallybook.usecases.subscriptions import changing, opening, viewing
 
 router = APIRouter(prefix="/api/stripe", tags=["stripe"], route_class=StrictJsonRoute)
@@ -218,7 +218,7 @@ async def products(ctx: Ctx) -> list[ProductShape]:
 @router.post("/webhook", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
 async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> ReceivedShape:
     """Take an event in; it is answered as soon as it is stored."""
-    await events.receive(ctx, path="stripe", raw=await raw_body(request), signature=signature)
+    await intake.receive(ctx, path="stripe", raw=await raw_body(request), signature=signature)
     return ReceivedShape()
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tallybook.api.deps import Ctx, Shape, problems
 from tallybook.api.families.webhooks import EVENT_BODY, SignatureHeader, raw_body
-from tallybook.usecases import events
+from tallybook.usecases import intake
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
 
@@ -46,14 +46,14 @@ _PATHS = {
 @router.post("/stripe", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
 async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> StatusShape:
     """Take an event in; it is answered as soon as it is stored."""
-    await events.receive(ctx, path="v1", raw=await raw_body(request), signature=signature)
+    await intake.receive(ctx, path="v1", raw=await raw_body(request), signature=signature)
     return StatusShape()
 
 
 @router.get("/health", summary="Is the webhook configured?")
 async def health(ctx: Ctx) -> WebhookHealthShape:
     """What is configured. Public."""
-    found = events.health(ctx)
+    found = intake.health(ctx)
     own = found.paths["v1"]
     return WebhookHealthShape(
         status="healthy" if own and found.stripe_configured else "unconfigured",

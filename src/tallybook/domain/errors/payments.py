@@ -177,3 +177,9 @@ class EventNotFoundError(BillingError):
     """There is no such event in the inbox."""
 
     code = "event_not_found"
+
+
+class EventSettledError(BillingError):
+    """This event is settled or being worked on: only one that waits or is dead can be given up."""
+
+    code = "event_settled"

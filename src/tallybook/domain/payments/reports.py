@@ -79,6 +79,18 @@ class PriceReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointReport:
+    """A webhook endpoint at Stripe; without a version of its own it gets the account's."""
+
+    id: str
+    url: str
+    enabled: bool
+    api_version: str | None
+    event_types: frozenset[str]
+    deployment: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountReport:
     """Whose Stripe account the secret key belongs to."""
 
@@ -87,7 +99,10 @@ class AccountReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedEvent:
-    """A webhook whose signature was good; the body is a hint only, objects are fetched afresh."""
+    """A webhook whose signature was good; the body is a hint only, objects are fetched afresh.
+
+    ``signed_by`` are the places, among the secrets that were tried, of those that signed it.
+    """
 
     event_id: str
     type: str
@@ -98,3 +113,4 @@ class ReceivedEvent:
     customer_id: str | None
     created: datetime
     raw: bytes
+    signed_by: tuple[int, ...]

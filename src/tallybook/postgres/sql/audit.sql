@@ -1,10 +1,10 @@
 -- name: record
 -- Write down one act.
 INSERT INTO tallybook.audit_log (
-    at, actor_kind, actor_id, action, subject_kind, subject_id, before, after, request_id
+    at, actor_kind, actor_id, action, subject_kind, subject_id, before, after, request_id, event_id
 )
 VALUES (
-    :now, :actor_kind, :actor_id, :action, :subject_kind, :subject_id, :before, :after, :request_id
+    :now, :actor_kind, :actor_id, :action, :subject_kind, :subject_id, :before, :after, :request_id, :event_id
 );
 
 -- name: of_subject

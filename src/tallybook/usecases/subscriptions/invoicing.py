@@ -201,6 +201,7 @@ async def _record(
             price=Money(report.amount_paid_minor, report.currency),
             lots=lots,
         ),
+        freezes=books.ctx.freeze_on_dispute,
     )
 
 
