@@ -26,6 +26,7 @@ from tallybook.cli.roof import Roof
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.clock import Clock
 from tallybook.domain.errors import DatabaseUnavailableError
+from tallybook.domain.payments.endpoints import INTAKE_URLS
 from tallybook.postgres import migrating
 from tallybook.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tallybook.postgres.fresh import Fresh
@@ -44,7 +45,6 @@ from tallybook.worker.main import run_worker
 DATABASE_NAME = "tallybook"
 OWNER_ROLE = "tallybook_owner"
 SERVICE_ROLE = "tallybook_service"
-INTAKE_PATHS = ("stripe", "credits", "v1")
 
 
 def system_clock() -> datetime:
@@ -187,7 +187,7 @@ async def open_context(
             shop=Shop(db, catalog, public_url=settings.public_url, stripe=stripe is not None),
             clock=clock,
             livemode=settings.livemode,
-            webhook_secrets={path: settings.webhook_secrets(path) for path in INTAKE_PATHS},
+            webhook_secrets={path: settings.webhook_secrets(path) for path in INTAKE_URLS},
             pages_url=settings.pages_url,
             allowed_return_origins=_origins(settings),
             session_token_seconds=settings.session_token_seconds,
@@ -196,6 +196,8 @@ async def open_context(
             anchors_dir=settings.anchors_dir
             or (settings.data_dir / "anchors" if installation.embedded else None),
             anchor_every_seconds=settings.anchor_every_seconds,
+            own_addresses=_addresses(settings),
+            publishable_key=settings.stripe_publishable_key or settings.next_public_stripe_publishable_key,
         )
     finally:
         if stripe is not None:
@@ -287,6 +289,11 @@ def main() -> None:
             supervised=supervised,
         )
     )
+
+
+def _addresses(settings: Settings) -> frozenset[str]:
+    named = (settings.base_url, settings.frontend_url, settings.next_public_api_url)
+    return frozenset(urlsplit(url).netloc for url in named if url)
 
 
 def _origins(settings: Settings) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tallybook.domain.errors import SettingsError
@@ -19,6 +20,7 @@ STRIPE_API_VERSION = "2026-10-28.endive"
 # Versions that the outbound calls were tested with; 2023-10-16 is what document 001 sets.
 STRIPE_API_VERSIONS_TESTED = (STRIPE_API_VERSION, "2023-10-16")
 SECRET_LENGTH_MIN = 32
+_QUOTES = ("'", '"', "`")
 _DEFAULT_SECRETS = ("changeme", "secret", "your-secret", "your_secret", "default", "password")
 
 
@@ -118,17 +120,64 @@ class Settings(BaseSettings):
         if value is None or value.get_secret_value() == "":
             # An empty signing secret would let anybody sign; it counts as not set.
             return None
-        if value.get_secret_value() != value.get_secret_value().strip():
-            raise ValueError("has white space around it: copy it again without")
+        _as_copied(value.get_secret_value(), whole=False)
+        return value
+
+    @field_validator(
+        "stripe_publishable_key",
+        "next_public_stripe_publishable_key",
+        "stripe_price_starter",
+        "stripe_price_professional",
+        "stripe_price_business",
+        "stripe_price_pack_100",
+        "stripe_price_pack_250",
+        "stripe_price_pack_500",
+        "stripe_price_pack_1000",
+    )
+    @classmethod
+    def _clean_text(cls, value: str | None) -> str | None:
+        if value is not None:
+            _as_copied(value)
+        return value
+
+    @field_validator("stripe_publishable_key", "next_public_stripe_publishable_key")
+    @classmethod
+    def _publishable(cls, value: str | None) -> str | None:
+        if value and value.startswith(("sk_", "rk_")):
+            raise PydanticCustomError(
+                "secret_key_as_publishable",
+                "is a secret key: give the one that starts with pk_, and roll this one",
+            )
+        return value
+
+    @field_validator(
+        "stripe_webhook_secret",
+        "stripe_webhook_secret_stripe",
+        "stripe_webhook_secret_credits",
+        "stripe_webhook_secret_v1",
+    )
+    @classmethod
+    def _whole_secrets(cls, value: SecretStr | None) -> SecretStr | None:
+        for part in value.get_secret_value().split(",") if value else ():
+            _as_copied(part.strip())
         return value
 
     @field_validator("stripe_secret_key")
     @classmethod
     def _secret_key_form(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            _as_copied(value.get_secret_value())
+        if value and value.get_secret_value().startswith("pk_"):
+            raise PydanticCustomError(
+                "publishable_key_as_secret",
+                "is a publishable key: give the one that starts with sk_test_ or sk_live_",
+            )
         if value and not value.get_secret_value().startswith(
             ("sk_test_", "sk_live_", "rk_test_", "rk_live_")
         ):
-            raise ValueError("is not a Stripe secret key: it starts with sk_test_ or sk_live_")
+            raise PydanticCustomError(
+                "stripe_key_malformed", "is not a Stripe secret key: it starts with sk_test_ or sk_live_"
+            )
         return value
 
     @field_validator("secret_key")
@@ -201,8 +250,24 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as problem:
+        errors = problem.errors(include_input=False, include_url=False)
         lines = [
             f"{'.'.join(str(part) for part in error['loc']).upper() or 'SETTINGS'}: {error['msg']}"
-            for error in problem.errors(include_input=False, include_url=False)
+            for error in errors
         ]
-        raise SettingsError("\n".join(lines)) from None
+        refusal = SettingsError("\n".join(lines))
+        refusal.faults = tuple(
+            (line.partition(": ")[0], error["type"], line.partition(": ")[2])
+            for line, error in zip(lines, errors, strict=True)
+        )
+        raise refusal from None
+
+
+def _as_copied(text: str, *, whole: bool = True) -> None:
+    """Refuse what came along when a value was copied; not ``whole``: inside it there may be spaces."""
+    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
+        raise PydanticCustomError("secret_has_quotes", "has quotes around it: set it again without")
+    if any(letter.isspace() for letter in (text if whole else (text[:1], text[-1:]))):
+        raise PydanticCustomError(
+            "secret_has_white_space", "has white space around it or in it: copy it again without"
+        )

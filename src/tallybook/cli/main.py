@@ -22,6 +22,7 @@ from tallybook.cli import (
     organisations,
     payments,
     users,
+    webhooks,
 )
 from tallybook.cli.output import console
 from tallybook.cli.roof import Roof, refuse, roof_of, run
@@ -46,6 +47,7 @@ for name, noun in (
     ("catalog", catalog),
     ("ledger", ledger),
     ("events", events),
+    ("webhooks", webhooks),
     ("alerts", alerts),
 ):
     app.add_typer(noun.app, name=name)

@@ -24,8 +24,9 @@ class Context:
     ``group_commit`` posts, ``fresh`` reads and ``known`` remembers for many callers at once; ``db`` is for the rest.
     ``webhook_secrets`` gives the signing secrets of each intake path. ``pages_url`` is where customers come back to;
     ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains. With
-    ``freeze_on_dispute`` a wallet is frozen while a payment of its is disputed. Into
-    ``anchors_dir`` the worker exports an anchor every ``anchor_every_seconds``; None: it does not.
+    ``freeze_on_dispute`` a wallet is frozen while a payment of its is disputed. Into ``anchors_dir`` the worker exports
+    an anchor every ``anchor_every_seconds``; None: it does not. ``own_addresses`` are hosts, with ports where named, that
+    lead here; ``publishable_key`` is what pages give to Stripe's script.
     """
 
     db: Database
@@ -47,3 +48,5 @@ class Context:
     freeze_on_dispute: bool = False
     anchors_dir: Path | None = None
     anchor_every_seconds: int = 24 * 3600
+    own_addresses: frozenset[str] = frozenset()
+    publishable_key: str | None = None

@@ -15,6 +15,8 @@ class SettingsError(BillingError):
     """A setting is missing or wrong."""
 
     code = "settings_invalid"
+    faults: tuple[tuple[str, str, str], ...] = ()
+    """Of each setting that is wrong: its name, a stable word, and what to do; for ``tallybook doctor``."""
 
 
 class AnchorFailedError(BillingError):

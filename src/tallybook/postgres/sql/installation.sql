@@ -12,7 +12,7 @@ SELECT
     current_setting('full_page_writes') = 'on' AS full_page_writes,
     has_table_privilege('tallybook.transfers', 'INSERT, UPDATE, DELETE') AS may_write_ledger,
     (SELECT count(*) FROM tallybook.users AS u WHERE u.role = 'admin' AND u.is_active) AS admins,
-    (SELECT count(*) FROM tallybook.stripe_events AS e WHERE e.status = 'dead') AS dead_events,
+    (SELECT count(*) FROM tallybook.stripe_events AS e WHERE e.status = 'dead' AND e.outcome IS DISTINCT FROM 'given_up') AS dead_events,
     (SELECT array_agg(l.lookup_key) FROM tallybook.catalog_links AS l) AS linked,
     (SELECT s.account_id FROM tallybook.stripe_account AS s) AS account_id,
     (SELECT s.livemode FROM tallybook.stripe_account AS s) AS livemode;

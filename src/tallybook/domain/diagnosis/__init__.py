@@ -1,0 +1,1 @@
+"""What tallybook doctor checks, as far as it is rules."""
