@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tallybook.domain.errors import SettingsError
@@ -22,6 +21,14 @@ STRIPE_API_VERSIONS_TESTED = (STRIPE_API_VERSION, "2023-10-16")
 SECRET_LENGTH_MIN = 32
 _QUOTES = ("'", '"', "`")
 _DEFAULT_SECRETS = ("changeme", "secret", "your-secret", "your_secret", "default", "password")
+
+
+class _FaultError(ValueError):
+    """What is wrong with a setting: a stable word for ``tallybook doctor``, and what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Settings(BaseSettings):
@@ -144,7 +151,7 @@ class Settings(BaseSettings):
     @classmethod
     def _publishable(cls, value: str | None) -> str | None:
         if value and value.startswith(("sk_", "rk_")):
-            raise PydanticCustomError(
+            raise _FaultError(
                 "secret_key_as_publishable",
                 "is a secret key: give the one that starts with pk_, and roll this one",
             )
@@ -168,14 +175,14 @@ class Settings(BaseSettings):
         if value:
             _as_copied(value.get_secret_value())
         if value and value.get_secret_value().startswith("pk_"):
-            raise PydanticCustomError(
+            raise _FaultError(
                 "publishable_key_as_secret",
                 "is a publishable key: give the one that starts with sk_test_ or sk_live_",
             )
         if value and not value.get_secret_value().startswith(
             ("sk_test_", "sk_live_", "rk_test_", "rk_live_")
         ):
-            raise PydanticCustomError(
+            raise _FaultError(
                 "stripe_key_malformed", "is not a Stripe secret key: it starts with sk_test_ or sk_live_"
             )
         return value
@@ -257,17 +264,21 @@ def load(**overrides: object) -> Settings:
         ]
         refusal = SettingsError("\n".join(lines))
         refusal.faults = tuple(
-            (line.partition(": ")[0], error["type"], line.partition(": ")[2])
+            (line.partition(": ")[0], _code(error.get("ctx", {}).get("error")), line.partition(": ")[2])
             for line, error in zip(lines, errors, strict=True)
         )
         raise refusal from None
 
 
+def _code(fault: object) -> str:
+    return fault.code if isinstance(fault, _FaultError) else SettingsError.code
+
+
 def _as_copied(text: str, *, whole: bool = True) -> None:
     """Refuse what came along when a value was copied; not ``whole``: inside it there may be spaces."""
     if text[:1] in _QUOTES or text[-1:] in _QUOTES:
-        raise PydanticCustomError("secret_has_quotes", "has quotes around it: set it again without")
+        raise _FaultError("secret_has_quotes", "has quotes around it: set it again without")
     if any(letter.isspace() for letter in (text if whole else (text[:1], text[-1:]))):
-        raise PydanticCustomError(
+        raise _FaultError(
             "secret_has_white_space", "has white space around it or in it: copy it again without"
         )

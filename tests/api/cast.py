@@ -5,6 +5,7 @@ What they may do is the tests' business; here they are only introduced.
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ SETTINGS = {
 # Not data of anybody: who used a key when, what Stripe's events come in with on their own, what the worker watches.
 _UNCOUNTED = (
     "stripe_events", "customer_fences", "alert_states", "alert_walk", "alert_watches", "announcements",
+    "webhook_sightings",
 )  # fmt: skip
 
 
@@ -132,6 +134,20 @@ class Cast:
         answer = self.ask(caller, "POST", "/v1/alerts", {"kind": "low_balance", "amount_micro": 7})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
+
+    def make_event(self, status: str = "dead", kind: str = "customer.updated") -> str:
+        """A stored event that no worker takes, about a customer and with a secret in its payload."""
+        event_id = f"evt_{uuid.uuid4().hex}"
+        subject = {"id": f"cus_{event_id}", "object": "customer", "client_secret": "of the tests"}
+        raw = json.dumps({"id": event_id, "object": "event", "type": kind, "data": {"object": subject}})
+        with psycopg.connect(self.running.database.superuser_url, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO tallybook.stripe_events (event_id, type, livemode, object_id, stripe_created,"
+                " intake_path, raw, received_at, status, next_attempt_at)"
+                " VALUES (%s, %s, false, %s, now(), 'v1', %s, now(), %s, now())",
+                [event_id, kind, subject["id"], raw.encode(), status],
+            )
+        return event_id
 
     def make_budget(self, caller: str) -> str:
         """A fresh budget without a limit over the caller's own wallet."""

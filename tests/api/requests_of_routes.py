@@ -55,6 +55,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /v1/budgets/{budget}": {"limit_micro": None},
     "PUT /v1/caps": {"app_id": "{app_id}", "limit_micro": 5},
     "POST /v1/payments/{payment}/refunds": {"amount_minor": 1},
+    "POST /v1/stripe-events/replay": {"ids": ["{event}"]},
+    "POST /v1/stripe-events/{event}/give-up": {"reason": "paid back by hand"},
     "POST /v1/checkouts": {"price": "package_starter", **BUYING},
     "POST /api/cross-app/auth": {"app_id": "{entered}", **SIGN_IN},
     "POST /api/cross-app/refresh": {"refresh_token": "none"},
@@ -88,6 +90,8 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
         "alert": cast.set_alert(whose)
         if label.startswith("DELETE /v1/alerts") and caller in {whose, "admin"}
         else person.alert,
+        # A worker may be at an event, so one of its own that is dead.
+        "event": cast.make_event() if "/v1/stripe-events/" in path else "",
         "checkout": person.checkout,
         "session_id": person.stripe_session,
         "organisation": person.organisation,

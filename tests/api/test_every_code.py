@@ -16,7 +16,7 @@ RETURNS = {"success_url": "https://yourapp.com/ok", "cancel_url": "https://youra
 LARGEST = 10**15
 
 # Said by the command line or at start only, or a fault of the installation that no request can bring about.
-NOT_OVER_HTTP = {"settings_invalid", "catalog_invalid", "event_not_found", "seal_broken"}
+NOT_OVER_HTTP = {"settings_invalid", "catalog_invalid", "seal_broken"}
 
 # Caller, method, path and body; {…} are Ada's things.
 HERE: dict[str, tuple[str, str, str, Any]] = {
@@ -74,6 +74,7 @@ HERE: dict[str, tuple[str, str, str, Any]] = {
     "alert_not_found": ("bob", "GET", "/v1/alerts/{alert}", None),
     "budget_not_found": ("bob", "GET", "/v1/budgets/{budget}", None),
     "payment_not_found": ("bob", "GET", "/v1/payments/{payment}", None),
+    "event_not_found": ("admin", "GET", "/v1/stripe-events/evt_none", None),
     "checkout_not_found": ("bob", "GET", "/v1/checkouts/{checkout}", None),
 }
 ELSEWHERE = {
@@ -97,6 +98,7 @@ ELSEWHERE = {
     "batch_refused": "ledger/test_batches.py::test_one_bad_item_refuses_all_of_them_for_ever",
     "hold_settled": "api/test_many_at_once.py::test_a_hold_is_settled_once_by_captures_and_releases_at_once",
     "balance_limit": "api/test_every_code.py::test_a_wallet_that_would_hold_too_much_is_refused",
+    "event_settled": "api/test_stripe_events.py::test_what_is_settled_is_not_given_up",
     "webhook_secret_missing": "api/test_bad_webhooks.py::test_without_a_secret_nothing_is_believed_and_nothing_stored",
     "webhook_signature_invalid": "api/test_bad_webhooks.py::test_a_signature_that_proves_nothing_is_400",
     "webhook_payload_invalid": "api/test_bad_webhooks.py::test_a_signed_body_that_is_no_event_is_400",

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
+import psycopg
 import pytest
 import pytest_asyncio
+from databases import FrozenClock, TestDatabase
 from fastapi import FastAPI
+from payments.desk import signed
 
 from tallybook.api import server
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.identity.people import Role
 from tallybook.domain.money import Credits
-from tallybook.usecases import apps, sessions, users, wallets
+from tallybook.postgres.pool import Database
+from tallybook.usecases import apps, intake, sessions, users, wallets
 from tallybook.usecases.context import Context
 
 PASSWORD = "a good long password"
 OPERATOR = Caller(is_admin=True)
+STATUSES = ("received", "retry", "processing")
 
 
 @pytest_asyncio.fixture
@@ -118,3 +125,59 @@ async def test_a_token_that_does_not_count_is_refused_also_on_the_machine(app: F
         answer = await http.get("/metrics", headers={"Authorization": "Bearer x"})
 
     assert answer.status_code == 401
+
+
+async def test_the_inbox_and_the_versions_that_come_in_are_shown(
+    app: FastAPI, ctx: Context, clock: FrozenClock, database: TestDatabase
+) -> None:
+    secret = "whsec_" + "of_the_tests"
+    asked = replace(ctx, webhook_secrets={"v1": (secret,)})
+    for number, version in enumerate(("2026-10-28.endive", "2031-01-01.zinnia", "2031-01-01.zinnia", None)):
+        body = {
+            "id": f"evt_{number}",
+            "object": "event",
+            "type": "checkout.session.expired",
+            "api_version": version,
+            "livemode": False,
+            "created": 1763700000,
+            "data": {"object": {"id": "cs_1"}},
+        }
+        raw = json.dumps(body).encode()
+        signature = signed(raw, secret=secret, at=clock())
+        await intake.receive(asked, path="v1", raw=raw, signature=signature)
+        clock.advance(seconds=90)
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute("UPDATE tallybook.stripe_events SET status = 'dead' WHERE event_id = 'evt_0'")
+        connection.execute("UPDATE tallybook.stripe_events SET status = 'retry' WHERE event_id = 'evt_1'")
+        connection.execute(
+            "UPDATE tallybook.stripe_events SET status = 'dead', outcome = 'given_up' WHERE event_id = 'evt_3'"
+        )
+    async with client(app, "127.0.0.1") as http:
+        text = (await http.get("/metrics")).text
+
+    waiting = {status: value(text, f'tallybook_inbox_events{{status="{status}"}}') for status in STATUSES}
+    assert waiting == {"received": 1, "retry": 1, "processing": 0}
+    assert value(text, "tallybook_inbox_dead") == 1
+    assert value(text, "tallybook_inbox_oldest_seconds") == value(text, "tallybook_inbox_lag_seconds") == 270
+    seen = 'tallybook_stripe_version_seen_seconds{{tested="{}",version="{}"}}'.format
+    now = clock().timestamp()
+    assert value(text, seen("yes", "2026-10-28.endive")) == now - 360
+    assert value(text, seen("no", "2031-01-01.zinnia")) == now - 180
+    assert value(text, seen("yes", "none")) == now - 90
+
+
+async def test_what_the_process_counts_is_shown_while_the_database_is_away(ctx: Context) -> None:
+    away = await Database.connect(ctx.db._url)
+    await away.close()
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Context]:
+        yield replace(ctx, db=away)
+
+    made = server.create(opened, allowed_origins=(), version="0")
+    async with made.router.lifespan_context(made), client(made, "127.0.0.1") as http:
+        answer = await http.get("/metrics")
+
+    assert answer.status_code == 200
+    assert "tallybook_postings_waiting" in answer.text
+    assert "tallybook_inbox" not in answer.text

@@ -15,7 +15,7 @@ from tallybook.domain.errors import (
     InvalidRequestError,
 )
 from tallybook.domain.payments.inbox import EventStatus, Selection
-from tallybook.usecases import events
+from tallybook.usecases import events, fulfilment
 from tallybook.worker.main import work_off
 
 pytestmark = pytest.mark.timeout(120)
@@ -101,8 +101,6 @@ async def test_an_event_shows_what_it_led_to(till: Till) -> None:
 async def test_what_the_customer_did_on_coming_back_is_no_effect_of_an_event(till: Till) -> None:
     event = await paid(till)
     checkout = event["data"]["object"]["id"]
-    from tallybook.usecases import fulfilment  # noqa: PLC0415
-
     await fulfilment.return_from_checkout(till.ctx, till.caller, checkout)
     await work_off(till.ctx)
 

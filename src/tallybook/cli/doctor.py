@@ -9,8 +9,8 @@ from rich.markup import escape
 
 from tallybook.cli.output import AsJson, console, show_rows
 from tallybook.cli.roof import EXIT_REFUSED, roof_of, run
-from tallybook.domain.errors import SettingsError
 from tallybook.domain.diagnosis.findings import Finding, Verdict, wrong
+from tallybook.domain.errors import SettingsError
 from tallybook.usecases import doctor as usecase
 
 _MARKS = {

@@ -28,7 +28,10 @@ async def announce_drift(tx: Transaction, now: datetime, *, api_version: str, ev
         facts={"api_version": version, "event": event_id},
         now=now,
     )
-    return row is not None
+    if row is None:
+        return False
+    await tx.run(_SQL.tell)
+    return True
 
 
 async def of_the_other_mode(tx: Transaction, since: datetime) -> int:

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from tallybook.domain.catalog.links import Link
 from tallybook.domain.catalog.products import Product
-from tallybook.domain.errors import BillingError, StripeUnavailableError
 from tallybook.domain.diagnosis import stripe_setup as setup
 from tallybook.domain.diagnosis.findings import Finding, Verdict, fine, note, wrong
+from tallybook.domain.errors import BillingError, StripeUnavailableError
 from tallybook.domain.money import MICRO
 from tallybook.domain.payments.endpoints import judged, subscribed_types
 from tallybook.domain.payments.inbox import InboxFigures, Selection

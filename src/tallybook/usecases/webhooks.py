@@ -79,8 +79,8 @@ async def register(ctx: Context, caller: Caller, *, url: str, dry_run: bool) -> 
     """Have one endpoint at ``url``: enabled, of our pinned version, sending exactly the types that we work on.
 
     Safe to repeat and to run twice at once: one at a time, found by its URL, created under a key that only a new
-    registration changes; so the secret of an answer that was lost comes again with the next run. The version of an
-    endpoint cannot be changed at Stripe: then a second one is made, and the first is named as left over.
+    registration changes. The version of an endpoint cannot be changed at Stripe: then a second one is made, and the
+    first is named as left over.
 
     Raises:
         InvalidRequestError: Stripe cannot send events to this URL, or they would not be taken there.
@@ -130,6 +130,6 @@ async def register(ctx: Context, caller: Caller, *, url: str, dry_run: bool) -> 
 
 
 def _key(deployment: str, url: str, api_version: str, types: tuple[str, ...], before: int) -> str:
-    """A new registration is a new request; a repeated one whose answer was lost is not."""
+    """A new registration is a new request; a call that the SDK repeats is not."""
     asked = hashlib.sha256(json.dumps([url, api_version, types]).encode()).hexdigest()[:32]
     return f"webhook:{deployment}:{asked}:{before}"

@@ -11,6 +11,10 @@ WHERE NOT EXISTS (SELECT FROM tallybook.announcements AS a WHERE a.key = :key)
 ON CONFLICT (key) DO NOTHING
 RETURNING announcement_id;
 
+-- name: tell
+-- Tell whoever delivers announcements that there is one.
+SELECT pg_notify('tallybook_announcements', '');
+
 -- name: of_the_other_mode
 -- How many events of the other mode came in since then.
 SELECT count(*) AS events FROM tallybook.stripe_events
