@@ -164,7 +164,7 @@ async def test_an_old_event_that_waited_ignored_is_worked_off_by_a_replay(till: 
     before = (await work_off(till.ctx), till.credits())
 
     for event_id, *_ in till.ask("SELECT event_id FROM tallybook.stripe_events WHERE status = 'ignored'"):
-        await events.replay(till.ctx, OPERATOR, Selection(event_id=event_id))
+        await events.replay(till.ctx, OPERATOR, Selection(event_ids=(event_id,)))
     await work_off(till.ctx)
 
     assert before[1] == 1000

@@ -25,8 +25,8 @@ class Context:
     ``webhook_secrets`` gives the signing secrets of each intake path. ``pages_url`` is where customers come back to;
     ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains. With
     ``freeze_on_dispute`` a wallet is frozen while a payment of its is disputed. Into ``anchors_dir`` the worker exports
-    an anchor every ``anchor_every_seconds``; None: it does not. ``own_addresses`` are hosts, with ports where named, that
-    lead here; ``publishable_key`` is what pages give to Stripe's script.
+    an anchor every ``anchor_every_seconds``; None: it does not. ``own_addresses`` are hosts, with ports where named,
+    that lead here; ``publishable_key`` is what pages give to Stripe's script.
     """
 
     db: Database

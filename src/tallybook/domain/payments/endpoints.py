@@ -8,7 +8,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from tallybook.domain.errors import InvalidRequestError
-from tallybook.domain.payments.handled import HANDLED_TYPES, NOT_YET_HANDLED_TYPES
+from tallybook.domain.payments.handled import HANDLED_TYPES
 from tallybook.domain.payments.reports import EndpointReport
 
 INTAKE_URLS = {
@@ -24,7 +24,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 def subscribed_types() -> frozenset[str]:
     """The types of events that an endpoint of ours is to send."""
-    return HANDLED_TYPES | NOT_YET_HANDLED_TYPES
+    return HANDLED_TYPES
 
 
 class Step(StrEnum):
