@@ -168,3 +168,17 @@ def test_items_come_and_go(life: Life) -> None:
     waiting = life.client.v1.invoice_items.list({"customer": life.customer, "pending": True}).data
     assert sorted(item.amount for item in waiting) == [-1000, 1000, 2000]
     assert len(life.subscription(subscription)["items"]["data"]) == 1
+
+
+def test_a_plan_that_ends_has_nothing_more_to_bill(life: Life) -> None:
+    subscription = life.subscribe(life.price(3000))
+
+    wish: Any = {"cancel_at_period_end": True}
+    asked = life.client.v1.invoices.create_preview(
+        {"subscription": subscription["id"], "subscription_details": wish}
+    )
+    life.update(subscription, cancel_at_period_end=True)
+    told = life.client.v1.invoices.create_preview({"subscription": subscription["id"]})
+
+    assert (asked.total, asked.lines.data) == (0, [])
+    assert (told.total, told.lines.data) == (0, [])

@@ -191,3 +191,31 @@ def test_a_simple_tax_comes_on_top_where_it_is_enabled(life: Life) -> None:
     assert (invoice["subtotal"], invoice["total"], invoice["total_excluding_tax"]) == (1000, 1190, 1000)
     assert invoice["lines"]["data"][0]["taxes"][0]["amount"] == 190
     assert life.invoices(plain)[0]["total"] == 1000
+
+
+def test_the_newest_debt_decides_whether_a_plan_is_past_due(life: Life) -> None:
+    with playing.settings(life.sandbox, after_retries="past_due", retry_days=""):
+        subscription = life.subscribe(life.price(2000))
+        life.pay_with("pm_card_chargeCustomerFail")
+        life.until(at("2026-06-01") + LEEWAY)
+    _paid, older, newest = life.invoices(subscription)
+    life.pay_with("pm_card_visa")
+
+    life.client.v1.invoices.pay(older["id"])
+    still = life.subscription(subscription)["status"]
+    life.client.v1.invoices.pay(newest["id"])
+
+    assert (older["status"], newest["status"], still) == ("open", "open", "past_due")
+    assert life.subscription(subscription)["status"] == "active"
+
+
+def test_paying_the_newest_debt_is_enough(life: Life) -> None:
+    with playing.settings(life.sandbox, after_retries="past_due", retry_days=""):
+        subscription = life.subscribe(life.price(2000))
+        life.pay_with("pm_card_chargeCustomerFail")
+        life.until(at("2026-06-01") + LEEWAY)
+    life.pay_with("pm_card_visa")
+
+    life.client.v1.invoices.pay(life.invoices(subscription)[-1]["id"])
+
+    assert life.subscription(subscription)["status"] == "active"

@@ -134,3 +134,35 @@ def test_a_first_payment_can_be_made_by_the_buyer(life: Life) -> None:
     assert invoice["confirmation_secret"]["client_secret"].startswith(intent)
     assert life.subscription(subscription)["status"] == "active"
     assert life.invoices(subscription)[0]["status"] == "paid"
+
+
+def test_a_plan_that_was_refused_in_checkout_is_forgotten_with_the_session(life: Life) -> None:
+    params: Any = {
+        "mode": "subscription",
+        "customer": life.customer,
+        "line_items": [{"price": life.price(2000), "quantity": 1}],
+        "success_url": "https://shop.example/done",
+    }
+    session = life.client.v1.checkout.sessions.create(params)
+    life.sandbox.control(f"checkout/sessions/{session.id}/pay", card="4000000000000002")
+
+    life.client.v1.checkout.sessions.expire(session.id)
+
+    every: Any = {"customer": life.customer, "status": "all"}
+    (left,) = life.client.v1.subscriptions.list(every).data
+    assert left.status == "incomplete_expired"
+    assert [one["status"] for one in life.invoices(left.to_dict())] == ["void"]
+
+
+def test_a_clock_goes_forward_only_and_takes_all_with_it_when_it_is_deleted(life: Life) -> None:
+    clocks = life.client.v1.test_helpers.test_clocks
+    life.subscribe(life.price(2000))
+    before = clocks.retrieve(life.clock)
+
+    with pytest.raises(stripe.InvalidRequestError):
+        clocks.advance(life.clock, {"frozen_time": before.frozen_time})
+    clocks.delete(life.clock)
+
+    assert before.status == "ready"
+    assert life.client.v1.customers.retrieve(life.customer).to_dict()["deleted"] is True
+    assert life.client.v1.subscriptions.list({"customer": life.customer}).data == []

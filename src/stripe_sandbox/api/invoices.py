@@ -199,8 +199,9 @@ def _preview_of(call: Call, before: Json, details: Json) -> Json:
         raise unsupported("subscription_details[cancel_now]")
     invoice_items.previewed(call, call.need("customer", before["customer"]))
     after = before
-    if set(details) & {"items", "trial_end", "billing_cycle_anchor", "cancel_at_period_end"}:
-        call.params["metadata"] = None
+    if "discounts" in call.params:
+        details = details | {"discounts": call.params["discounts"]}
+    if set(details) & {"discounts", "items", "trial_end", "billing_cycle_anchor", "cancel_at_period_end"}:
         after = change(call, before, subscriptions.wish_of(call, before, details))
     if after["latest_invoice"] != before["latest_invoice"]:
         made = call.need("invoice", after["latest_invoice"])

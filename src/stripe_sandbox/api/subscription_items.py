@@ -69,9 +69,8 @@ def _changed(call: Call, before: Json, named: Json) -> Json:
     how = {name: call.params[name] for name in _HOW if name in call.params}
     items = terms.changed_items(call, before, [given], "item")
     wish = subscriptions.wish_of(call, before, how)
-    fields = wish.fields | {"metadata": before["metadata"]}
     return changing.change(
         call,
         before,
-        changing.Wish(fields, items, wish.prorates, wish.at, behavior=wish.behavior),
+        changing.Wish(wish.fields, items, wish.prorates, wish.at, behavior=wish.behavior),
     )

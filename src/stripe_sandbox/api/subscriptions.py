@@ -1,5 +1,7 @@
 """``/v1/subscriptions``. Leaves reading terms to ``terms`` and the life of a subscription to ``billing``."""
 
+from dataclasses import replace
+
 from stripe_sandbox.api import lists, terms
 from stripe_sandbox.api.routes import LIST, endpoint
 from stripe_sandbox.billing import changing, discounts, standing, subscriptions
@@ -149,7 +151,8 @@ def delete_discount(call: Call) -> Json:
 
 
 def wish_of(call: Call, before: Json, params: Json) -> Wish:
-    """Return the change that parameters ask for."""
+    """Return the change that `params` ask for, whatever else the request has."""
+    call = replace(call, params=params)
     behavior = params.get("payment_behavior", "allow_incomplete")
     if behavior == "pending_if_incomplete":
         raise unsupported("payment_behavior")
