@@ -157,6 +157,7 @@ def test_every_operation_was_also_answered_well(answers: Answers) -> None:
         "POST /v1/holds/{hold}/release",
         # The spend to give back must be the app's own, the hold open, the capped app one that there is.
         "POST /v1/holds/{hold}/extend",
+        "POST /v1/holds/{hold}/tokens",
         "POST /v1/transfers/{transfer}/give-back",
         "PUT /v1/caps",
     }

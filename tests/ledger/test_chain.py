@@ -213,3 +213,24 @@ def test_times_before_1970_and_2000_have_a_form_too() -> None:
     early = replace(EXAMPLE, form=1, created_at=datetime(1970, 1, 1, tzinfo=UTC) - timedelta(microseconds=1))
 
     assert link(b"", early) != link(b"", replace(early, created_at=datetime(1970, 1, 1, tzinfo=UTC)))
+
+
+def test_a_gap_is_found_also_where_every_digest_fits() -> None:
+    begin = first_digest(7, None)
+    first = replace(EXAMPLE, digest=link(begin, EXAMPLE))
+    third = replace(EXAMPLE, version=3)
+    third = replace(third, digest=link(first.digest, third))
+    check = ChainCheck()
+    check.wallet(
+        ChainedWallet(
+            wallet_id=12, owner_user_id=7, owner_organisation_id=None, version=3, digest=third.digest
+        )
+    )
+
+    faults = [check.transfer(first), check.transfer(third), check.end()]
+
+    assert [fault and (fault.version, fault.detail) for fault in faults] == [
+        None,
+        (3, "follows transfer 1"),
+        None,
+    ]
