@@ -28,7 +28,6 @@ from tallybook.postgres.pool import Database
 CALLERS = 256
 FEW = 10_000
 _SLICE_SECONDS = 10.0
-_WARM_SECONDS = 3.0
 _PATIENCE_MS = 60_000
 _TABLES = ("wallets", "transfers", "notes", "lots")
 _SIZES = (
@@ -127,8 +126,9 @@ async def _measure(fresh: Ledger, grown: Ledger, given: argparse.Namespace, say:
         Stretch(f"{given.transfers:,} transfers, {len(many):,} wallets", grown, many),
     ]
     for one in stretches:
-        await one.run(_WARM_SECONDS)
+        # After a checkpoint the first change of each page goes to the WAL whole: warming up takes the first of it.
         one.ledger.command("CHECKPOINT")
+        await one.run(given.warm)
     rounds = max(1, round(given.seconds / _SLICE_SECONDS))
     for number in range(rounds):
         say.print(f"[dim]Measuring, round {number + 1} of {rounds} …[/dim]")
@@ -169,7 +169,7 @@ def sheet_of_rates(stretches: Sequence[Stretch]) -> sheets.Sheet:
         *sheets.RATES,
         "of the first",
         "CPU µs",
-        "checkpoints",
+        "checkp.",
         "WAL bytes",
         "full pages",
         "blocks read",
@@ -206,6 +206,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--transfers", type=int, default=10_000_000, help="how many there are in the end")
     parser.add_argument("--wallets", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each is measured, in slices")
+    parser.add_argument(
+        "--warm", type=float, default=10.0, help="seconds that each warms up, from a checkpoint on"
+    )
     parser.add_argument("--no-verify", action="store_true", help="do not verify the whole ledger at the end")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of PostgreSQL")
     parser.add_argument(
