@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SECONDS = 1.5
+SECONDS = 1.0
 SECONDS_QUICK = 0.4
 
 
@@ -36,6 +36,6 @@ def plan(*, quick: bool, seconds: float | None) -> Plan:
         rounds=5,
         wallets=10_000,
         connections_tried=(8, 16, 32, 64),
-        tuning_seconds=1.0,
+        tuning_seconds=0.7,
         overspend_trials=5,
     )
