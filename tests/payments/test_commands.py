@@ -10,6 +10,7 @@ import pytest
 from running_service import environment, run_cli
 
 from payments.desk import Till
+from payments.money import bought
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -81,3 +82,24 @@ async def test_events_are_listed_shown_and_replayed(bare_till: Till, env: dict[s
     assert "invalid_request" in unchosen[1]
     assert missing[0] == 1
     assert "event_not_found" in missing[1]
+
+
+async def test_payments_are_listed_and_refunded_and_wallets_frozen(till: Till) -> None:
+    env = environment(till.database, till.sandbox.base_url, 8000, "a-signing-secret")
+    await bought(till)
+
+    tried = await asyncio.to_thread(run_cli, env, "refund", "pay_1", "--amount", "400", "--preview", "--json")
+    made = await asyncio.to_thread(run_cli, env, "refund", "pay_1", "--amount", "400", "--json")
+    [listed] = await asyncio.to_thread(run_cli, env, "payments", "list", "--json")
+    shown = await asyncio.to_thread(run_cli, env, "payments", "show", "pay_1", "--json")
+    frozen = await asyncio.to_thread(run_cli, env, "credits", "freeze", str(till.user_id), "--json")
+    thawed = await asyncio.to_thread(run_cli, env, "credits", "thaw", str(till.user_id), "--json")
+    status, said = await asyncio.to_thread(people_see, env, "refund", "pay_1", "--amount", "601")
+
+    assert (tried["would_take_credits"], tried["becomes_debt"]) == ("400", "0")
+    assert (made["given_back"], made["taken_back"]) == ("4.00 USD", "400")
+    assert (listed["payment"], listed["refunded"]) == ("pay_1", "4.00 USD")
+    assert shown["refunds"] == [f"{made['refund']}: 4.00 USD, succeeded"]
+    assert (frozen["frozen"], thawed["frozen"]) == (True, False)
+    assert (status, "More than refunds" in said) == (1, True)
+    assert till.credits() == 600

@@ -146,6 +146,12 @@ async def apply(tx: Transaction, now: datetime, payment: Payment, *, wait: bool,
     )
 
 
+async def transfers_since(tx: Transaction, payment: Payment) -> list[LedgerId]:
+    """The transfers that were posted for money that went back, since the payment was read."""
+    rows = await tx.many(_SQL.transfers_since, payment_id=payment.payment_id, step=payment.steps)
+    return [LedgerId(row["wallet_id"], row["transfer_version"]) for row in rows]
+
+
 async def freeze(tx: Transaction, now: datetime, wallet_id: int, *, cause: str, frozen: bool) -> bool:
     """Freeze a wallet for a cause, or end that cause; says whether that was news."""
     row = await tx.one(_SQL.freeze, now=now, wallet_id=wallet_id, cause=cause, frozen=frozen)

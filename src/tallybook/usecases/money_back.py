@@ -269,7 +269,8 @@ async def _apply(ctx: Context, tx: Transaction, report: Report, *, wait: bool) -
             f"payment.{outcome}",
             ("payment", str(before.payment_id)),
             before=_facts(before),
-            after=_facts(after),
+            after=_facts(after)
+            | {"transfers": [one.wire("trf") for one in await money_back.transfers_since(tx, before)]},
         )
     return Settled(outcome=outcome, payment=after)
 

@@ -107,6 +107,11 @@ INSERT INTO tallybook.payment_steps (
     :payment_id, :step, :wallet_id, :lot_version, :house, :amount_micro, :transfer_version, :now
 );
 
+-- name: transfers_since
+-- The transfers of a payment's steps after one, oldest first.
+SELECT wallet_id, transfer_version FROM tallybook.payment_steps
+WHERE payment_id = :payment_id AND step > :step ORDER BY step;
+
 -- name: follow
 -- What went back of a payment, and what was taken for it.
 UPDATE tallybook.payments SET

@@ -1,0 +1,66 @@
+"""Money of an invoice that goes back: the plan's credits of that period go with it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from payments.desk import OPERATOR, Till
+from payments.money import balances
+from payments.subscriber import Subscriber
+from tallybook.domain.money import Credits
+from tallybook.usecases import money_back, wallets
+from tallybook.worker.main import work_off
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def intent_of(till: Till) -> str:
+    """The payment intent of the customer's only charge."""
+    customer = till.ask("SELECT stripe_customer_id FROM tallybook.stripe_customers")[0][0]
+    [charge] = till.stripe_get("/v1/charges", customer=customer)["data"]
+    return str(charge["payment_intent"])
+
+
+async def test_a_refund_of_an_invoice_takes_its_part_of_the_plans_credits(till: Till) -> None:
+    person = Subscriber(till)
+    await person.subscribe()
+    [[paid, brought]] = till.ask("SELECT paid_minor, credits_micro FROM tallybook.payments")
+
+    till.stripe_post("/v1/refunds", payment_intent=intent_of(till), amount=str(paid // 2))
+    await person.hear()
+
+    due = round(Fraction(brought * (paid // 2), paid))
+    assert till.ask("SELECT available_micro FROM tallybook.wallets") == [(brought - due,)]
+    assert till.ask("SELECT refunded_minor, refunded_micro FROM tallybook.payments") == [(paid // 2, due)]
+
+
+async def test_a_refund_that_is_heard_of_before_its_invoice_is_taken_with_the_grant(till: Till) -> None:
+    person = Subscriber(till)
+    opened = await person.open()
+    till.pay(opened.checkout, card="4242424242424242")
+    till.stripe_post("/v1/refunds", payment_intent=intent_of(till))
+    heard = person.events()
+
+    await person.hear([event for event in heard if event["type"] == "refund.created"])
+    first = till.grants()
+    await person.hear(heard)
+
+    assert first == 0
+    assert till.grants() == 1
+    assert balances(till) == (0, 0, 0)
+    [[refunded, paid]] = till.ask("SELECT refunded_minor, paid_minor FROM tallybook.payments")
+    assert refunded == paid
+
+
+async def test_an_invoice_is_refunded_from_our_side_like_any_payment(till: Till) -> None:
+    person = Subscriber(till)
+    await person.subscribe()
+    await wallets.spend(till.ctx, till.caller, credits=Credits.whole(1), key="job")
+
+    made = await money_back.refund(till.ctx, OPERATOR, 1, amount_minor=None, reason=None, key="all")
+    await work_off(till.ctx)
+
+    assert made.payment.refundable_minor == 0
+    assert balances(till) == (0, 0, 1)
