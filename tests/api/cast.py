@@ -253,12 +253,8 @@ def _app(
 
 
 def _belongings(cast: Cast, name: str, user_id: int) -> Person:
-    granted = cast.ask(
-        "admin",
-        "POST",
-        "/v1/transfers",
-        {"user_id": user_id, "type": "grant", "amount_micro": START_CREDITS * MICRO},
-    )
+    start = {"user_id": user_id, "type": "grant", "amount_micro": START_CREDITS * MICRO}
+    granted = cast.ask("admin", "POST", "/v1/transfers", start)
     assert granted.status_code == 201, granted.text
     order = {
         "price": "package_starter",
@@ -286,16 +282,15 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
 
 
 def _payment(cast: Cast, user_id: int, wallet: str) -> str:
-    """A payment without a payment intent, as a total of zero has none: nothing of it can be refunded."""
+    """A payment without a payment intent, as one of zero has none: nothing of it can be refunded."""
+    made = (
+        "INSERT INTO tallybook.payments (wallet_id, user_id, source, reference, description, paid_minor, currency,"
+        " credits_micro, paid_at, updated_at) VALUES (%s, %s, 'checkout', %s, 'a pack', 1000, 'usd', 1, now(), now())"
+        " RETURNING payment_id"
+    )
     with psycopg.connect(cast.running.database.superuser_url, autocommit=True) as connection:
-        row = connection.execute(
-            "INSERT INTO tallybook.payments (wallet_id, user_id, source, reference, description, paid_minor,"
-            " currency, credits_micro, paid_at, updated_at)"
-            " VALUES (%s, %s, 'checkout', %s, 'a pack', 1000, 'usd', 1000000, now(), now()) RETURNING payment_id",
-            [int(wallet.removeprefix("wal_")), user_id, f"cs_of_{user_id}"],
-        ).fetchone()
-    assert row is not None
-    return f"pay_{row[0]}"
+        row = connection.execute(made, [wallet.removeprefix("wal_"), user_id, f"cs_of_{user_id}"]).fetchone()
+    return f"pay_{row[0] if row else 0}"
 
 
 def _webhook_secret(running: Running) -> dict[str, str]:

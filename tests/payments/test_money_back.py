@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from fractions import Fraction
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallybook.domain.ids import LedgerId
+from payments.lots import HOUSES, NOW, a_lot
 from tallybook.domain.ledger.requests import Account
 from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.money_back import (
@@ -27,7 +26,6 @@ from tallybook.domain.payments.money_back import (
     went_back,
 )
 
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 NOTHING = Taken(Credits(0), Credits(0))
 CREDITS = st.integers(1, 10**15)
 MONEY = st.integers(0, 10**9)
@@ -63,28 +61,6 @@ def courses(draw: st.DrawFn) -> tuple[int, list[Sums]]:
         lambda refunded: st.integers(0, paid - refunded).map(lambda disputed: Sums(refunded, disputed))
     )
     return paid, draw(st.lists(sums, max_size=8))
-
-
-HOUSES = (Account.REFUNDED, Account.DISPUTED)
-
-
-def a_lot(version: int, micro: int, **known: Any) -> PaymentLot:
-    """A lot of which all is left, unless said otherwise."""
-    fresh = PaymentLot(
-        id=LedgerId(1, version),
-        credits=Credits(micro),
-        priority=50,
-        expires_at=None,
-        reference="cs_1",
-        brought_micro=micro,
-        available_micro=micro,
-        held_micro=0,
-        expired_micro=0,
-        taken_micro=0,
-        posted=dict.fromkeys(HOUSES, 0),
-        posted_at=dict.fromkeys(HOUSES, NOW),
-    )
-    return replace(fresh, **known)
 
 
 def followed(lots: list[PaymentLot], after: Taken) -> list[PaymentLot]:
@@ -132,74 +108,6 @@ def test_only_the_last_state_matters_whatever_came_before(
     last = due(credits, paid, seen[-1]) if seen else NOTHING
     assert [lot.posted for lot in winding] == [lot.posted for lot in followed(lots, last)]
     assert moves(winding, last) == []
-
-
-class Life:
-    """One lot of 100 in a wallet of nothing else: spent, expired, and taken back, in any order."""
-
-    def __init__(self) -> None:
-        self.available = self.brought = 100
-        self.spent = self.expired = self.taken = self.posted = self.debt = 0
-        self.is_over = False
-
-    def spend(self, micro: int) -> None:
-        micro = min(micro, self.available)
-        self.available -= micro
-        self.spent += micro
-
-    def expire(self) -> None:
-        if not self.is_over:
-            self.is_over, self.expired, self.available = True, self.available, 0
-
-    def refund(self, gross: int) -> None:
-        lot = a_lot(
-            1,
-            100,
-            brought_micro=self.brought,
-            available_micro=self.available,
-            expired_micro=self.expired,
-            taken_micro=self.taken,
-            posted={Account.REFUNDED: self.posted, Account.DISPUTED: 0},
-        )
-        for move in moves([lot], Taken(Credits(gross), Credits(0))):
-            self.posted += move.micro
-            if move.micro > 0:
-                own = min(move.micro, self.available)
-                self.available, self.taken = self.available - own, self.taken + own
-                self.debt += move.micro - own
-            else:
-                paid = min(self.debt, -move.micro)
-                self.debt -= paid
-                self.brought -= move.micro
-                self.available += -move.micro - paid
-
-
-ACTS = st.lists(
-    st.one_of(
-        st.integers(0, 100).map(lambda n: ("spend", n)),
-        st.integers(0, 100).map(lambda n: ("refund", n)),
-        st.just(("expire", 0)),
-    ),
-    max_size=10,
-)
-
-
-@given(ACTS, st.integers(0, 100))
-def test_only_what_was_used_of_the_money_that_went_back_is_owed_whenever_the_rest_expired(
-    acts: list[tuple[str, int]], last: int
-) -> None:
-    life = Life()
-
-    for act, micro in acts:
-        if act == "expire":
-            life.expire()
-        else:
-            getattr(life, act)(micro)
-    life.refund(last)
-
-    assert life.debt == max(0, last + life.spent - 100)
-    if not life.is_over:
-        assert life.available == max(0, 100 - last - life.spent)
 
 
 @given(CREDITS, MONEY, st.data())

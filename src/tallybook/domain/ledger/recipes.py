@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger.requests import Account, HoldPolicy, Note, Posting
@@ -36,32 +37,33 @@ HOLD_LIFETIME_MAX_SECONDS = 7 * 24 * 3600
 def _noted(posting: Posting, note: Note | None) -> Posting:
     if note is None:
         return posting
-    return replace(
-        posting,
-        description=note.description,
-        service=note.service,
-        metadata=dict(note.metadata) if note.metadata else None,
-    )
+    metadata = dict(note.metadata) if note.metadata else None
+    return replace(posting, description=note.description, service=note.service, metadata=metadata)
+
+
+def _addition(
+    wallet_id: int, credits: Credits, note: Note | None, *, key: str | None, app_id: int = 0, **lot: Any
+) -> Posting:
+    """What brings a lot; the house's, unless an app is named."""
+    amount = positive(credits).micro
+    posting = Posting(op="grant", wallet_id=wallet_id, app_id=app_id, key=key, amount_micro=amount, **lot)
+    return _noted(posting, note)
 
 
 def purchase(
     wallet_id: int, credits: Credits, *, paid: Money, reference: str, key: str, note: Note | None = None
 ) -> Posting:
     """Credits bought with money; ``reference`` names the checkout session, ``paid`` is for the whole lot."""
-    return _noted(
-        Posting(
-            op="grant",
-            wallet_id=wallet_id,
-            app_id=0,
-            key=key,
-            amount_micro=positive(credits).micro,
-            house=Account.PURCHASES,
-            source="purchase",
-            price_minor=paid.minor,
-            currency=paid.currency,
-            reference=reference,
-        ),
+    return _addition(
+        wallet_id,
+        credits,
         note,
+        key=key,
+        house=Account.PURCHASES,
+        source="purchase",
+        price_minor=paid.minor,
+        currency=paid.currency,
+        reference=reference,
     )
 
 
@@ -76,21 +78,17 @@ def plan_period(
     note: Note,
 ) -> Posting:
     """Credits of a plan for money; ``reference`` names the invoice, ``paid`` its money if all of it is this lot's."""
-    return _noted(
-        Posting(
-            op="grant",
-            wallet_id=wallet_id,
-            app_id=0,
-            key=key,
-            amount_micro=positive(credits).micro,
-            house=Account.SUBSCRIPTIONS,
-            source="subscription",
-            price_minor=None if paid is None else paid.minor,
-            currency=None if paid is None else paid.currency,
-            lot_expires_at=expires_at,
-            reference=reference,
-        ),
+    return _addition(
+        wallet_id,
+        credits,
         note,
+        key=key,
+        house=Account.SUBSCRIPTIONS,
+        source="subscription",
+        price_minor=None if paid is None else paid.minor,
+        currency=None if paid is None else paid.currency,
+        lot_expires_at=expires_at,
+        reference=reference,
     )
 
 
@@ -98,19 +96,15 @@ def trial(
     wallet_id: int, credits: Credits, *, reference: str, key: str, expires_at: datetime | None, note: Note
 ) -> Posting:
     """Credits of a plan's trial, which cost nothing."""
-    return _noted(
-        Posting(
-            op="grant",
-            wallet_id=wallet_id,
-            app_id=0,
-            key=key,
-            amount_micro=positive(credits).micro,
-            house=Account.PROMOTIONS,
-            source="promotion",
-            lot_expires_at=expires_at,
-            reference=reference,
-        ),
+    return _addition(
+        wallet_id,
+        credits,
         note,
+        key=key,
+        house=Account.PROMOTIONS,
+        source="promotion",
+        lot_expires_at=expires_at,
+        reference=reference,
     )
 
 
@@ -124,18 +118,15 @@ def adjustment(
     expires_at: datetime | None = None,
 ) -> Posting:
     """Credits added by hand: an admin, the command line, or an app that may grant."""
-    return _noted(
-        Posting(
-            op="grant",
-            wallet_id=wallet_id,
-            app_id=app_id,
-            key=key,
-            amount_micro=positive(credits).micro,
-            house=Account.ADJUSTMENTS,
-            source="adjustment",
-            lot_expires_at=expires_at,
-        ),
+    return _addition(
+        wallet_id,
+        credits,
         note,
+        key=key,
+        app_id=app_id,
+        house=Account.ADJUSTMENTS,
+        source="adjustment",
+        lot_expires_at=expires_at,
     )
 
 
@@ -233,11 +224,7 @@ def release(hold_id: LedgerId, *, app_id: int, key: str | None, note: Note | Non
     """Give everything that is left of a hold back."""
     return _noted(
         Posting(
-            op="release",
-            wallet_id=hold_id.wallet_id,
-            app_id=app_id,
-            key=key,
-            hold_version=hold_id.version,
+            op="release", wallet_id=hold_id.wallet_id, app_id=app_id, key=key, hold_version=hold_id.version
         ),
         note,
     )
@@ -282,20 +269,16 @@ def restore(
 
     ``priority``, ``expires_at`` and ``reference`` are those of the lot for which they were taken.
     """
-    return _noted(
-        Posting(
-            op="grant",
-            wallet_id=wallet_id,
-            app_id=0,
-            key=key,
-            amount_micro=positive(credits).micro,
-            house=house,
-            source="refund_failed" if house is Account.REFUNDED else "dispute_won",
-            priority=priority,
-            lot_expires_at=expires_at,
-            reference=reference,
-        ),
+    return _addition(
+        wallet_id,
+        credits,
         note,
+        key=key,
+        house=house,
+        source="refund_failed" if house is Account.REFUNDED else "dispute_won",
+        priority=priority,
+        lot_expires_at=expires_at,
+        reference=reference,
     )
 
 

@@ -46,7 +46,7 @@ WITH family AS (
     FROM tallybook.payment_lots AS p
     WHERE p.payment_id = :payment_id
     UNION ALL
-    SELECT s.wallet_id, s.lot_version, s.transfer_version, -s.amount_micro
+    SELECT s.wallet_id, s.lot_version, s.transfer_version, -s.amount_micro AS brought
     FROM tallybook.payment_steps AS s
     WHERE s.payment_id = :payment_id AND s.amount_micro < 0
 ),
