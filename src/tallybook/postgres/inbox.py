@@ -135,6 +135,7 @@ async def page(
     tx: Transaction, which: Selection, *, before: StoredEvent | None, limit: int
 ) -> list[StoredEvent]:
     """At most ``limit`` events that match, newest first, from the one before which another page ended."""
+    await tx.run(_SQL.plan_anew)
     rows = await tx.many(
         _SQL.page,
         **_filters(which),
@@ -147,6 +148,7 @@ async def page(
 
 async def count_to_replay(tx: Transaction, which: Selection) -> int:
     """How many events ``replay`` would take."""
+    await tx.run(_SQL.plan_anew)
     row = await tx.one(_SQL.count_to_replay, **_filters(which))
     return int(row["events"])
 
@@ -155,6 +157,7 @@ async def replay(
     tx: Transaction, now: datetime, which: Selection, *, after: tuple[datetime, str] | None, limit: int
 ) -> list[tuple[datetime, str]]:
     """Make at most ``limit`` events due now, oldest first, and wake the workers; gives when each came, and its id."""
+    await tx.run(_SQL.plan_anew)
     rows = await tx.many(
         _SQL.replay,
         now=now,

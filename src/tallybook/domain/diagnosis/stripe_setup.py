@@ -94,7 +94,7 @@ def signing_secrets(secrets: Mapping[str, Sequence[str]], uses: Sequence[SecretU
                 "webhook_secret_is_no_secret",
                 check,
                 f"is {foreign}",
-                "Copy the endpoint's signing secret, which starts with whsec_.",
+                "Copy the endpoint's signing secret (whsec_…), not its id or a key.",
             )
         elif not all(secret.startswith("whsec_") for secret in given):
             yield wrong(
