@@ -53,6 +53,7 @@ class Person:
     hold: str
     checkout: str
     stripe_session: str
+    subscription: str
     organisation: str
     organisation_wallet: str
     alert: str
@@ -263,6 +264,12 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
     }
     opened = cast.ask(name, "POST", "/v1/checkouts", order)
     assert opened.status_code == 201, opened.text
+    begun = cast.ask(name, "POST", "/v1/subscriptions", {"price": "plan_starter"})
+    assert begun.status_code == 201, begun.text
+    subscription = begun.json()["id"]
+    # Ended, so that whoever may change it is told so, each time alike.
+    ended = cast.ask(name, "POST", f"/v1/subscriptions/{subscription}/cancel", {"at": "now"})
+    assert ended.status_code == 200, ended.text
     founding = {"name": f"{name} and friends", "owner_user_id": user_id}
     founded = cast.ask("admin", "POST", "/v1/organisations", founding)
     assert founded.status_code == 201, founded.text
@@ -273,6 +280,7 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
         hold=cast.place_hold(name),
         checkout=opened.json()["id"],
         stripe_session=opened.json()["stripe_session_id"],
+        subscription=subscription,
         organisation=founded.json()["id"],
         organisation_wallet=founded.json()["wallet"],
         alert=cast.set_alert(name),

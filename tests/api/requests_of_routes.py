@@ -21,6 +21,8 @@ SIGN_IN = {"email": SPARE_EMAIL, "password": SPARE_PASSWORD}
 QUERIES = {
     "GET /v1/wallets": "?user_id={user_id}",
     "GET /v1/holds": "?wallet={wallet}",
+    "GET /v1/subscriptions": "?user_id={user_id}",
+    "GET /v1/subscriptions/{subscription}/preview": "?price=plan_business",
     "GET /v1/alerts": "?wallet={wallet}",
     "GET /v1/budgets": "?wallet={wallet}",
     "GET /v1/announcements": "?wallet={wallet}",
@@ -58,6 +60,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/stripe-events/replay": {"ids": ["{event}"]},
     "POST /v1/stripe-events/{event}/give-up": {"reason": "paid back by hand"},
     "POST /v1/checkouts": {"price": "package_starter", **BUYING},
+    # Each takes the place of the one before: nothing is paid.
+    "POST /v1/subscriptions": {"price": "plan_starter", "user_id": "{user_id}"},
+    "POST /v1/subscriptions/{subscription}/change": {"price": "plan_business"},
+    "POST /v1/subscriptions/{subscription}/cancel": {},
+    "POST /v1/subscriptions/{subscription}/pause": {},
     "POST /api/cross-app/auth": {"app_id": "{entered}", **SIGN_IN},
     "POST /api/cross-app/refresh": {"refresh_token": "none"},
     "POST /api/cross-app/validate-token": IN_BODY,
@@ -66,6 +73,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/financial/credits/{user_id}/add": {"credits": 1},
     "POST /api/financial/credits/{user_id}/spend": {"credits": 0.000001},
     "POST /api/stripe/create-checkout-session": {"price_id": "package_starter", **BUYING},
+    "POST /api/stripe/create-subscription": {"price_id": "plan_starter", "user_id": "{user_id}"},
     "POST /api/stripe/webhook": {},
     "POST /api/credits/purchase": {"package_id": 1},
     "POST /api/credits/webhook": {},
@@ -93,6 +101,8 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
         # A worker may be at an event, so one of its own that is dead.
         "event": cast.make_event() if "/v1/stripe-events/" in path else "",
         "checkout": person.checkout,
+        "subscription": person.subscription,
+        "id": person.subscription,
         "session_id": person.stripe_session,
         "organisation": person.organisation,
         "app_id": cast.apps["bare app"],

@@ -88,6 +88,15 @@ GET    /v1/caps                                401 200 200 403 403 401 401 401 4
 GET    /v1/products                            200 200 200 200 200 200 200 200 200 200 200 200 200 200
 POST   /v1/checkouts                           401 201 403 201 403 403 403 403 403 201 403 201 403 403
 GET    /v1/checkouts/{checkout}                401 200 404 200 404 404 404 404 404 200 404 200 404 404
+POST   /v1/subscriptions                       401 201 403 201 403 403 403 403 403 201 403 201 403 403
+GET    /v1/subscriptions                       401 200 403 200 403 403 403 403 403 200 403 200 403 403
+GET    /v1/subscriptions/{subscription}        401 200 404 200 404 404 404 404 404 200 404 200 404 403
+GET    /v1/subscriptions/{subscription}/preview 401 409 404 409 404 404 404 404 404 409 404 409 404 403
+POST   /v1/subscriptions/{subscription}/change 401 409 404 409 404 404 404 404 404 409 404 409 404 403
+POST   /v1/subscriptions/{subscription}/cancel 401 409 404 409 404 404 404 404 404 409 404 409 404 403
+POST   /v1/subscriptions/{subscription}/reactivate 401 409 404 409 404 404 404 404 404 409 404 409 404 403
+POST   /v1/subscriptions/{subscription}/pause  401 409 404 409 404 404 404 404 404 409 404 409 404 403
+POST   /v1/subscriptions/{subscription}/resume 401 409 404 409 404 404 404 404 404 409 404 409 404 403
 GET    /v1/stripe-events                       401 403 403 403 403 403 403 403 403 403 403 200 403 403
 GET    /v1/stripe-events/{event}               401 403 403 403 403 403 403 403 403 403 403 200 403 403
 POST   /v1/stripe-events/replay                401 403 403 403 403 403 403 403 403 403 403 200 403 403
@@ -106,7 +115,12 @@ GET    /api/financial/credits/balance          401 200 200 200 403 403 403 401 4
 GET    /api/financial/credits/{user_id}        401 200 403 200 403 403 403 200 403 403 403 200 403 403
 POST   /api/financial/credits/{user_id}/add    401 403 403 403 403 403 403 403 403 403 200 200 403 403
 POST   /api/financial/credits/{user_id}/spend  401 200 403 200 403 403 403 403 200 403 403 200 403 403
+GET    /api/financial/subscriptions/{user_id}/summary 401 200 403 200 403 403 403 403 403 200 403 200 403 403
 POST   /api/stripe/create-checkout-session     401 200 403 200 403 403 403 403 403 200 403 200 403 403
+POST   /api/stripe/create-subscription         401 200 403 200 403 403 403 403 403 200 403 200 403 403
+DELETE /api/stripe/subscriptions/{id}          401 409 404 409 404 404 404 404 404 409 404 409 404 403
+GET    /api/stripe/subscriptions/{user_id}     401 200 403 200 403 403 403 403 403 200 403 200 403 403
+GET    /api/stripe/user-subscriptions          401 200 200 200 403 403 403 403 403 401 403 200 200 403
 GET    /api/stripe/products                    200 200 200 200 200 200 200 200 200 200 200 200 200 200
 POST   /api/stripe/webhook                     400 400 400 400 400 400 400 400 400 400 400 400 400 400
 POST   /api/credits/purchase                   401 200 200 200 403 403 403 403 403 401 403 200 200 403
@@ -201,6 +215,9 @@ def _tells_nothing(answer: httpx.Response, email: str) -> None:
         ("/v1/holds/{0.hold}", "/v1/holds/hld_999999_1"),
         ("/v1/checkouts/{0.checkout}", "/v1/checkouts/chk_999999"),
         ("/api/credits/session/{0.stripe_session}", "/api/credits/session/cs_test_nobodys"),
+        ("/v1/subscriptions/{0.subscription}", "/v1/subscriptions/sbs_999999"),
+        ("/v1/subscriptions?user_id={0.user_id}", "/v1/subscriptions?user_id=999999"),
+        ("/api/stripe/subscriptions/{0.user_id}", "/api/stripe/subscriptions/999999"),
         ("/v1/alerts/{0.alert}", "/v1/alerts/alr_999999"),
         ("/v1/alerts?wallet={0.wallet}", "/v1/alerts?wallet=wal_999999"),
         ("/v1/budgets/{0.budget}", "/v1/budgets/bud_999999_1"),

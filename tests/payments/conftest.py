@@ -10,6 +10,7 @@ from databases import TestDatabase
 from sandbox.process import Running, running
 
 from payments.desk import OPERATOR, Till, open_till
+from payments.subscriber import START, Subscriber
 from tallybook.usecases import catalog
 
 
@@ -33,3 +34,17 @@ async def till(database: TestDatabase, stripe_sandbox: Running) -> AsyncIterator
     async with open_till(database, stripe_sandbox) as made:
         await catalog.push(made.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
         yield made
+
+
+@pytest.fixture
+def ada(till: Till) -> Subscriber:
+    """The customer, who is to subscribe."""
+    return Subscriber(till)
+
+
+@pytest.fixture
+def clocked(till: Till) -> Subscriber:
+    """The customer, on a clock of their own."""
+    subscriber = Subscriber(till)
+    subscriber.live_on_a_test_clock(START)
+    return subscriber

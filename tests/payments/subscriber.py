@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from payments.desk import CANCEL, SUCCESS, Till
+from payments.desk import CANCEL, SUCCESS, Till, signed
 from tallybook.domain.catalog.products import Product
 from tallybook.domain.payments.checkouts import Opened
 from tallybook.domain.payments.subscriptions import Subscription
-from tallybook.usecases.subscriptions import opening, viewing
+from tallybook.usecases import events as events_in
+from tallybook.usecases.subscriptions import changing, opening, plans, viewing
 from tallybook.worker.main import work_off
 
 GOOD_CARD = "4242424242424242"
+FAILS_LATER = "pm_card_chargeCustomerFail"
+START = datetime(2027, 1, 1, 12, tzinfo=UTC)
 PATIENCE_SECONDS = 120.0
 
 
@@ -27,6 +31,13 @@ class Subscriber:
     delivered: set[str] = field(default_factory=set)
     clock_id: str | None = None
     now: datetime | None = None
+    first: str = ""
+    since: str = ""
+
+    def __post_init__(self) -> None:
+        """What happened before is none of this customer's business."""
+        page = self.till.stripe_get("/v1/events", limit=1)["data"]
+        self.first = self.since = page[0]["id"] if page else ""
 
     async def open(self, reference: str = "plan_starter", **terms: Any) -> Opened:
         """Open a checkout for a plan."""
@@ -74,16 +85,20 @@ class Subscriber:
     def events(self, *, again: bool = False) -> list[dict[str, Any]]:
         """The customer's events that were not delivered yet (or all), oldest first."""
         found: list[dict[str, Any]] = []
-        after: dict[str, str] = {}
+        since = self.since if not again else self.first
         while True:
-            page = self.till.stripe_get("/v1/events", limit=100, **after)
-            found += page["data"]
-            if not page["has_more"]:
+            page = self.till.stripe_get(
+                "/v1/events", limit=100, **({"ending_before": since} if since else {})
+            )
+            # Whoever reads towards the newest gets the pages in that order, each with its newest first.
+            found += reversed(page["data"])
+            if not page["has_more"] or not page["data"]:
                 break
-            after = {"starting_after": page["data"][-1]["id"]}
+            since = page["data"][0]["id"]
+        self.since = found[-1]["id"] if found else self.since
         mine = [
             event
-            for event in reversed(found)
+            for event in found
             if event["data"]["object"].get("customer") == self.customer_id
             and (again or event["id"] not in self.delivered)
         ]
@@ -93,7 +108,10 @@ class Subscriber:
     async def hear(self, events: Iterable[dict[str, Any]] | None = None) -> None:
         """Deliver what happened (by default all that was not delivered yet), and have it worked off."""
         for event in self.events() if events is None else events:
-            await self.till.deliver(event)
+            raw = json.dumps(event).encode()
+            # Signed by the time in which the customer lives.
+            signature = signed(raw, at=self.now)
+            await events_in.receive(self.till.ctx, path="stripe", raw=raw, signature=signature)
         await work_off(self.till.ctx)
 
     def outcomes(self, kind: str) -> list[str | None]:
@@ -123,6 +141,29 @@ class Subscriber:
             assert time.monotonic() < deadline, "the clock does not arrive"
             time.sleep(0.02)
         self.now = to
+
+    async def reference(self) -> str:
+        """The newest subscription's id."""
+        return f"sbs_{(await self.subscription()).subscription_id}"
+
+    async def change(self, plan: str, **terms: Any) -> changing.Changed:
+        """Change the plan of the newest subscription."""
+        order: dict[str, Any] = {"quantity": None, "proration_date": None, "key": None} | terms
+        return await plans.change(self.till.ctx, self.till.caller, await self.reference(), plan=plan, **order)
+
+    async def preview(self, plan: str) -> plans.Preview:
+        """What changing the plan would cost and bring now."""
+        return await plans.preview(
+            self.till.ctx, self.till.caller, await self.reference(), plan=plan, quantity=None
+        )
+
+    def pay_with(self, found: Subscription, method: str) -> None:
+        """Put another payment method under a subscription."""
+        path = f"/v1/payment_methods/{method}/attach"
+        attached = self.till.stripe_post(path, customer=self.customer_id)["id"]
+        self.till.stripe_post(
+            f"/v1/subscriptions/{found.stripe_subscription_id}", default_payment_method=attached
+        )
 
     def plan(self, lookup_key: str, **changes: Any) -> None:
         """Change a plan of the catalogue that the service reads."""

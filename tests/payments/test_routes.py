@@ -182,12 +182,6 @@ def test_bad_orders_are_refused_with_a_code_and_change_nothing(running: Running)
         (anyone, good, 401, "authentication_required"),
         (customer, good | {"price_id": "price_none"}, 404, "price_not_found"),
         (customer, good | {"mode": "subscription"}, 422, "mode_mismatch"),
-        (
-            customer,
-            good | {"mode": "subscription", "price_id": "plan_starter"},
-            422,
-            "subscriptions_not_available",
-        ),
         (customer, good | {"success_url": "javascript:alert(1)"}, 422, "url_not_allowed"),
         (customer, good | {"quantity": 0}, 422, "invalid_request"),
         (customer, good | {"quantity": True}, 422, "invalid_request"),
@@ -204,3 +198,40 @@ def test_bad_orders_are_refused_with_a_code_and_change_nothing(running: Running)
         assert answer.json()["detail"]
     assert (paypal.status_code, paypal.json()["error"]["code"]) == (422, "payment_method_unsupported")
     assert (strange.status_code, strange.json()["success"]) == (404, False)
+
+
+def test_the_seed_routes_of_subscriptions_answer_as_their_documents_say(running: Running) -> None:
+    customer = signed_in(running)
+
+    begun = customer.post(
+        "/api/stripe/create-subscription", json={"price_id": "plan_starter", "user_id": running.user_id}
+    )
+    mine = customer.get("/api/stripe/user-subscriptions")
+    by_id = customer.get(f"/api/stripe/subscriptions/{running.user_id}")
+    before = customer.get(f"/api/financial/subscriptions/{running.user_id}/summary")
+    gone = customer.delete(f"/api/stripe/subscriptions/{begun.json()['subscription_id']}")
+    again = customer.delete(f"/api/stripe/subscriptions/{begun.json()['subscription_id']}")
+
+    assert begun.status_code == 200, begun.text
+    answer = begun.json()
+    assert (answer["success"], answer["status"]) == (True, "incomplete")
+    assert answer["client_secret"] == answer["data"]["client_secret"]
+    assert answer["data"]["amount"] == 999
+    assert mine.json() == by_id.json()
+    assert [one["id"] for one in mine.json()["data"]] == [answer["subscription_id"]]
+    assert before.json()["has_active_subscription"] is False
+    assert (gone.status_code, gone.json()["success"]) == (200, True)
+    assert gone.json()["data"]["status"] in {"canceled", "incomplete_expired"}
+    assert (again.status_code, again.json()["code"]) == (409, "subscription_state")
+
+
+def test_a_checkout_in_subscription_mode_leads_to_stripes_page(running: Running) -> None:
+    customer = signed_in(running)
+    body = {"price_id": "plan_starter", "mode": "subscription", "user_id": running.user_id, **URLS}
+
+    opened = customer.post("/api/stripe/create-checkout-session", json=body)
+    session = running.sandbox.http().get(f"/v1/checkout/sessions/{opened.json()['session_id']}").json()
+
+    assert opened.status_code == 200, opened.text
+    assert opened.json()["data"]["url"] == session["url"]
+    assert session["mode"] == "subscription"

@@ -10,22 +10,15 @@ from typing import Any
 import pytest
 from sandbox.process import KEY
 
-from payments.desk import OPERATOR, Till, add_user
+from payments.desk import OPERATOR, add_user
 from payments.subscriber import Subscriber
-from tallybook.domain.errors import AlreadySubscribedError, BillingError, SubscriptionSupersededError
 from tallybook.domain.payments.subscriptions import SubscriptionReport, SubscriptionStatus
 from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
-from tallybook.usecases import catalog, checkouts
-from tallybook.usecases.subscriptions import opening, settling
+from tallybook.usecases import catalog
+from tallybook.usecases.subscriptions import settling
 from tallybook.worker.main import work_off
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture
-def ada(till: Till) -> Subscriber:
-    """The customer, who is to subscribe."""
-    return Subscriber(till)
 
 
 def another(ada: Subscriber, number: int) -> Subscriber:
@@ -174,83 +167,6 @@ async def test_a_delayed_first_payment_grants_when_it_arrives_and_not_before(ada
     assert (ada.till.credits(), ada.till.grants()) == (100, 1)
 
 
-async def test_two_tabs_leave_one_session_that_can_be_paid(ada: Subscriber) -> None:
-    """Pitfall 14: what was open is closed at Stripe before another one is handed out."""
-    tabs = await asyncio.gather(*(ada.open(plan) for plan in PLANS), return_exceptions=True)
-    handed_out = [one for one in tabs if not isinstance(one, BaseException)]
-    refused = [one for one in tabs if isinstance(one, BaseException)]
-    sessions = ada.till.stripe_get("/v1/checkout/sessions", customer=ada.customer_id)["data"]
-
-    assert all(isinstance(one, SubscriptionSupersededError) for one in refused), refused
-    assert handed_out
-    assert [one["status"] for one in sessions].count("open") == 1
-    [left] = [one for one in handed_out if _status(ada, one) == "open"]
-    ada.till.pay(left.checkout)
-    await ada.hear()
-    assert (await ada.subscription()).lookup_key == left.checkout.lookup_key
-    assert ada.till.grants() == 1
-
-
-PLANS = ("plan_starter", "plan_professional", "plan_business")
-
-
-def _status(ada: Subscriber, opened: Any) -> str:
-    return str(ada.till.stripe_get(f"/v1/checkout/sessions/{opened.checkout.stripe_session_id}")["status"])
-
-
-async def test_a_second_tab_takes_the_place_of_the_first(ada: Subscriber) -> None:
-    first = await ada.open("plan_starter")
-    second = await ada.begin("plan_professional")
-    third = await ada.open("plan_business")
-
-    assert _status(ada, first) == "expired"
-    invoice = ada.till.stripe_get(f"/v1/invoices/{second.subscription.latest_invoice_id}")
-    assert invoice["status"] == "void"
-    assert _status(ada, third) == "open"
-
-
-async def test_nobody_has_two_plans_of_a_family(ada: Subscriber) -> None:
-    await ada.subscribe("plan_starter")
-
-    with pytest.raises(AlreadySubscribedError) as by_page:
-        await ada.open("plan_business")
-    with pytest.raises(AlreadySubscribedError):
-        await ada.begin("plan_business")
-
-    assert by_page.value.facts["plan"] == "plan_starter"
-    assert ada.till.ask("SELECT count(*) FROM tallybook.checkouts") == [(1,)]
-
-
-async def test_a_session_that_was_paid_unseen_is_not_sold_a_second_time(ada: Subscriber) -> None:
-    """Pitfalls 12 and 14: the webhook is late, and the customer asks again."""
-    opened = await ada.open("plan_starter")
-    ada.till.pay(opened.checkout)
-
-    with pytest.raises(AlreadySubscribedError):
-        await ada.open("plan_business")
-
-    assert ada.till.credits() == 100
-
-
-async def test_another_family_is_another_place(ada: Subscriber) -> None:
-    ada.plan("plan_business", plan_family="extra")
-
-    await ada.subscribe("plan_starter")
-    await ada.subscribe("plan_business")
-
-    assert ada.till.credits() == 2100
-
-
-async def test_an_expired_session_gives_the_place_back(ada: Subscriber) -> None:
-    opened = await ada.open("plan_starter")
-    ada.till.stripe_post(f"/v1/checkout/sessions/{opened.checkout.stripe_session_id}/expire")
-
-    await ada.hear()
-
-    assert ada.till.ask("SELECT status, holds_family FROM tallybook.subscriptions") == [("abandoned", False)]
-    await ada.open("plan_starter")
-
-
 async def test_a_subscription_that_was_made_at_stripe_is_adopted_by_its_customer(ada: Subscriber) -> None:
     """Pitfall 10: metadata is not there; the customer is one of ours, and the price a plan's."""
     await ada.till.open("pack_100")
@@ -353,38 +269,3 @@ def starter_trial(ada: Subscriber) -> Any:
     found = ada.till.ctx.catalog.by_lookup_key("plan_starter")
     assert found is not None
     return found.credits
-
-
-async def test_opening_under_one_key_twice_is_one_checkout(ada: Subscriber) -> None:
-    first = await ada.open(key="once")
-    again = await ada.open(key="once")
-
-    assert again.replayed
-    assert again.checkout.url == first.checkout.url
-    with pytest.raises(BillingError) as refused:
-        await ada.open("plan_business", key="once")
-    assert refused.value.code == "idempotency_key_reused"
-
-
-async def test_a_plan_is_not_opened_as_a_pack(ada: Subscriber) -> None:
-    terms: dict[str, Any] = {
-        "quantity": 1,
-        "success_url": "https://a.example",
-        "cancel_url": "https://a.example",
-    }
-    with pytest.raises(BillingError) as refused:
-        await checkouts.open_checkout(
-            ada.till.ctx,
-            ada.till.caller,
-            reference="plan_starter",
-            user_id=None,
-            mode="payment",
-            key=None,
-            **terms,
-        )
-    assert refused.value.code == "mode_mismatch"
-    with pytest.raises(BillingError) as other:
-        await opening.open_checkout(
-            ada.till.ctx, ada.till.caller, reference="pack_100", user_id=None, key=None, **terms
-        )
-    assert other.value.code == "mode_mismatch"

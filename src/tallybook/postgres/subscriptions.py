@@ -1,10 +1,9 @@
-"""The door to subscriptions: the attempt, what Stripe says became of it, and what was asked to become of it."""
+"""The door to subscriptions: the attempt, and what Stripe says became of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from tallybook.domain.money import Money
 from tallybook.domain.payments.subscriptions import (
@@ -41,17 +40,6 @@ class Attempt:
     checkout_id: int | None
     plan: Plan
     trial_days: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What was asked to become of a subscription; intent and attempt are in the key that Stripe is asked with."""
-
-    change_id: int
-    intent_id: UUID
-    terms: bytes
-    attempt: int
-    done_at: datetime | None
 
 
 async def intend(tx: Transaction, now: datetime, attempt: Attempt) -> int | None:
@@ -253,47 +241,6 @@ async def begin_trial(tx: Transaction, now: datetime, found: Subscription) -> bo
     }
     await tx.maybe(_SQL.begin_trial, now=now, **who)
     return await tx.maybe(_SQL.trial_of, **who) is not None
-
-
-async def intend_change(
-    tx: Transaction,
-    now: datetime,
-    subscription_id: int,
-    *,
-    app_id: int,
-    key: str | None,
-    terms: bytes,
-    action: str,
-) -> Change:
-    """Write down what is to become of a subscription; what was asked under this key before, if it was."""
-    row = await tx.maybe(
-        _SQL.intend_change,
-        now=now,
-        subscription_id=subscription_id,
-        app_id=app_id,
-        key=key,
-        terms=terms,
-        action=action,
-    )
-    if row is None:
-        row = await tx.one(_SQL.change_by_key, subscription_id=subscription_id, app_id=app_id, key=key)
-    return Change(
-        change_id=row["change_id"],
-        intent_id=row["intent_id"],
-        terms=row["terms"],
-        attempt=row["attempt"],
-        done_at=row["done_at"],
-    )
-
-
-async def next_change_attempt(tx: Transaction, change: Change) -> None:
-    """The call was refused: the next one gets an idempotency key of its own."""
-    await tx.run(_SQL.next_change_attempt, change_id=change.change_id, attempt=change.attempt)
-
-
-async def change_done(tx: Transaction, now: datetime, change: Change) -> None:
-    """The change was carried out."""
-    await tx.run(_SQL.change_done, now=now, change_id=change.change_id)
 
 
 def _maybe(row: Row | None) -> Subscription | None:

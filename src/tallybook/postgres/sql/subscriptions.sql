@@ -128,24 +128,3 @@ RETURNING subscription_id;
 -- Whether a user's trial of a family is the one of this subscription.
 SELECT 1 FROM tallybook.subscription_trials
 WHERE user_id = :user_id AND plan_family = :plan_family AND subscription_id = :subscription_id;
-
--- name: intend_change
--- Write down what is to become of a subscription, before Stripe is asked; no row when the key was used before.
-INSERT INTO tallybook.subscription_changes (intent_id, subscription_id, app_id, key, terms, action, created_at)
-VALUES (gen_random_uuid(), :subscription_id, :app_id, :key, :terms, :action, :now)
-ON CONFLICT (subscription_id, app_id, key) WHERE key IS NOT NULL DO NOTHING
-RETURNING *;
-
--- name: change_by_key
--- What was asked for under a key.
-SELECT * FROM tallybook.subscription_changes
-WHERE subscription_id = :subscription_id AND app_id = :app_id AND key = :key;
-
--- name: next_change_attempt
--- The call was refused: the next one gets a key of its own.
-UPDATE tallybook.subscription_changes SET attempt = attempt + 1
-WHERE change_id = :change_id AND attempt = :attempt;
-
--- name: change_done
--- The change was carried out.
-UPDATE tallybook.subscription_changes SET done_at = :now WHERE change_id = :change_id;

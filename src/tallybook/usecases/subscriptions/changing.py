@@ -21,7 +21,7 @@ from tallybook.domain.errors import (
 )
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.subscriptions import Subscription, SubscriptionStatus, digest_of
-from tallybook.postgres import audit, subscriptions
+from tallybook.postgres import audit, subscription_changes
 from tallybook.postgres.pool import Transaction
 from tallybook.stripe.gateway import StripeGateway, configured
 from tallybook.usecases.context import Context
@@ -150,7 +150,7 @@ async def carried_out(ctx: Context, wish: Wish, ask: Ask) -> Changed:
     stripe = configured(ctx.stripe)
     async with ctx.db.transaction() as tx:
         found = await viewing.found_for(tx, wish.caller, wish.reference)
-        change = await subscriptions.intend_change(
+        change = await subscription_changes.intend(
             tx,
             ctx.clock(),
             found.subscription_id,
@@ -171,11 +171,11 @@ async def carried_out(ctx: Context, wish: Wish, ask: Ask) -> Changed:
     except (StripeRefusedError, StripeOutcomeSealedError) as refusal:
         # Stripe repeats it under its key; whoever asks again gets a new one.
         async with ctx.db.transaction() as tx:
-            await subscriptions.next_change_attempt(tx, change)
+            await subscription_changes.next_attempt(tx, change)
         raise _declined(refusal) from refusal
 
     async def done(tx: Transaction) -> None:
-        await subscriptions.change_done(tx, ctx.clock(), change)
+        await subscription_changes.done(tx, ctx.clock(), change)
         subject = ("subscription", str(found.subscription_id))
         await audit.record(tx, ctx.clock(), wish.caller.actor, f"subscription.{wish.action}", subject)
 

@@ -97,12 +97,12 @@ async def open_checkout(
     terms = Terms(user_id=buyer, lookup_key=product.lookup_key, quantity=quantity)
     wish = _wish(terms, product, link, app_id=caller.app_id, key=None)
 
-    async def reserve(tx: Transaction) -> tuple[Checkout, Subscription]:
+    async def take(tx: Transaction) -> tuple[Checkout, Subscription]:
         checkout = await buying.intend(ctx, tx, caller.app_id, caller.scoped_key(key), bound)
         attempt = await subscriptions.by_checkout(tx, checkout.checkout_id)
         return checkout, attempt or await _intended(ctx, tx, wish, checkout.checkout_id)
 
-    who, (checkout, attempt) = await placing.reserved(ctx, stripe, buyer, reserve)
+    who, (checkout, attempt) = await placing.place_taken(ctx, stripe, buyer, take)
     replayed = checkout.stripe_session_id is not None
     if not replayed:
         if attempt.status.has_ended:
@@ -137,7 +137,7 @@ async def begin(
     )
     wish = _wish(terms, product, link, app_id=caller.app_id, key=caller.scoped_key(key))
 
-    async def reserve(tx: Transaction) -> Subscription:
+    async def take(tx: Transaction) -> Subscription:
         if wish.key is not None:
             found = await subscriptions.by_key(tx, user_id=buyer, app_id=wish.app_id, key=wish.key)
             if found is not None:
@@ -146,7 +146,7 @@ async def begin(
                 return found
         return await _intended(ctx, tx, wish, None)
 
-    who, attempt = await placing.reserved(ctx, stripe, buyer, reserve)
+    who, attempt = await placing.place_taken(ctx, stripe, buyer, take)
     replayed = attempt.stripe_subscription_id is not None
     if not replayed:
         if attempt.status.has_ended:

@@ -29,8 +29,8 @@ class PlaceTakenError(Exception):
         self.holder = holder
 
 
-async def reserved(
-    ctx: Context, stripe: StripeGateway, user_id: int, reserve: Callable[[Transaction], Awaitable[_T]]
+async def place_taken(
+    ctx: Context, stripe: StripeGateway, user_id: int, take: Callable[[Transaction], Awaitable[_T]]
 ) -> tuple[buying.Buyer, _T]:
     """Take the family's place, from an attempt that can be closed at Stripe if need be."""
     identity = await stripe.account()
@@ -41,11 +41,11 @@ async def reserved(
                     tx, ctx.clock(), account_id=identity.account_id, livemode=ctx.livemode
                 )
                 customer = await customers.intend_customer(tx, ctx.clock(), user_id=user_id)
-                reserved = await reserve(tx)
+                mine = await take(tx)
         except PlaceTakenError as taken:
             await _cleared(ctx, stripe, taken.holder)
         else:
-            return buying.Buyer(customer=customer, deployment=str(account.deployment_id)), reserved
+            return buying.Buyer(customer=customer, deployment=str(account.deployment_id)), mine
     raise SubscriptionSupersededError
 
 

@@ -1,0 +1,182 @@
+"""Another plan: what it costs and brings now, and that no way to and fro makes credits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from payments.subscriber import FAILS_LATER, START, Subscriber, utc
+from tallybook.domain.errors import BillingError, PlanChangeUnsupportedError, SubscriptionPaymentError
+from tallybook.domain.payments.subscriptions import Effect
+
+pytestmark = pytest.mark.timeout(240)
+
+
+async def test_an_upgrade_is_charged_now_and_brings_what_is_paid_for(clocked: Subscriber) -> None:
+    await clocked.subscribe("plan_starter")
+    clocked.advance(START + timedelta(days=15, hours=12))
+    await clocked.hear()
+    shown = await clocked.preview("plan_business")
+
+    changed = await clocked.change("plan_business", proration_date=shown.proration_date)
+    before_events = clocked.till.credits()
+    await clocked.hear()
+
+    assert shown.effect is Effect.NOW
+    # Half of the month is left: half of the difference in money, and half of each plan's credits.
+    assert shown.charged.minor == 5000 - 500
+    assert (changed.subscription.lookup_key, changed.subscription.pending_lookup_key) == (
+        "plan_business",
+        None,
+    )
+    [[granted]] = clocked.till.ask(
+        "SELECT granted_micro FROM tallybook.subscription_invoices WHERE billing_reason = 'subscription_update'"
+    )
+    assert granted == shown.credits.micro
+    assert abs(granted - 950_000_000) < 500_000
+    assert before_events == clocked.till.credits() == 100 + granted // 1_000_000
+    clocked.advance(utc(2027, 2, 2))
+    await clocked.hear()
+    assert clocked.till.credits() == (100_000_000 + granted) // 1_000_000 + 2000
+
+
+async def test_going_down_and_up_again_makes_neither_credits_nor_charges(clocked: Subscriber) -> None:
+    """Pitfall 18: a change of plan must not pass for a renewal."""
+    await clocked.subscribe("plan_business")
+    clocked.advance(START + timedelta(days=10))
+    await clocked.hear()
+
+    for _ in range(3):
+        down = await clocked.change("plan_starter")
+        up = await clocked.change("plan_business")
+    await clocked.hear()
+
+    assert (down.subscription.pending_lookup_key, up.subscription.pending_lookup_key) == (
+        "plan_starter",
+        None,
+    )
+    assert clocked.till.credits() == 2000
+    assert len(clocked.invoices()) == 1
+
+
+async def test_a_downgrade_begins_with_the_next_period(clocked: Subscriber) -> None:
+    await clocked.subscribe("plan_business")
+    clocked.advance(START + timedelta(days=10))
+    await clocked.hear()
+
+    changed = await clocked.change("plan_starter")
+    clocked.advance(utc(2027, 2, 2))
+    await clocked.hear()
+
+    assert changed.subscription.paid_lookup_key == "plan_business"
+    assert clocked.till.credits() == 2000 + 100
+    after = await clocked.subscription()
+    assert (after.lookup_key, after.paid_lookup_key, after.pending_lookup_key) == (
+        "plan_starter",
+        "plan_starter",
+        None,
+    )
+
+
+async def test_an_upgrade_from_a_downgrade_that_waits_counts_from_what_was_paid(clocked: Subscriber) -> None:
+    await clocked.subscribe("plan_professional")
+    clocked.advance(START + timedelta(days=15, hours=12))
+    await clocked.hear()
+    await clocked.change("plan_starter")
+    shown = await clocked.preview("plan_business")
+
+    await clocked.change("plan_business", proration_date=shown.proration_date)
+
+    [[granted, paid]] = clocked.till.ask(
+        "SELECT granted_micro, amount_paid_minor FROM tallybook.subscription_invoices"
+        " WHERE billing_reason = 'subscription_update'"
+    )
+    assert (paid, granted) == (shown.charged.minor, shown.credits.micro)
+    assert paid == 5000 - 1500
+    assert abs(granted - 750_000_000) < 500_000
+
+
+async def test_a_proration_from_the_dashboard_takes_credits_back_with_the_money(clocked: Subscriber) -> None:
+    """Pitfall 18: money that is credited to the customer's balance takes its credits along, spent or not."""
+    found = await clocked.subscribe("plan_business")
+    price = clocked.till.stripe_get("/v1/prices", **{"lookup_keys[]": "plan_starter"})["data"][0]["id"]
+    clocked.advance(START + timedelta(days=15, hours=12))
+    form = {
+        "items[0][id]": found.stripe_item_id,
+        "items[0][price]": price,
+        "proration_behavior": "always_invoice",
+    }
+    clocked.till.stripe_post(f"/v1/subscriptions/{found.stripe_subscription_id}", **form)
+
+    await clocked.hear()
+    once = clocked.till.credits()
+    await clocked.hear(clocked.events(again=True))
+
+    [[taken]] = clocked.till.ask(
+        "SELECT taken_back_micro FROM tallybook.subscription_invoices WHERE billing_reason = 'subscription_update'"
+    )
+    assert abs(taken - 950_000_000) < 500_000
+    assert once == clocked.till.credits() == (2_000_000_000 - taken) // 1_000_000
+    assert clocked.till.ask("SELECT returned_micro FROM tallybook.payment_lots") == [(taken,)]
+    # What the customer's balance pays next month brings credits as ever.
+    clocked.advance(utc(2027, 2, 2))
+    await clocked.hear()
+    assert clocked.invoices()[-1] == ("subscription_cycle", "paid", "granted", 100)
+
+
+async def test_switching_to_and_fro_at_the_dashboard_makes_no_credits_under_a_coupon(
+    clocked: Subscriber,
+) -> None:
+    """Pitfall 18: a proration counts after discounts, else each way up would bring more than the way down takes."""
+    coupon = clocked.till.stripe_post("/v1/coupons", percent_off=50, duration="forever")["id"]
+    found = await clocked.subscribe("plan_starter")
+    clocked.till.stripe_post(
+        f"/v1/subscriptions/{found.stripe_subscription_id}", **{"discounts[0][coupon]": coupon}
+    )
+    clocked.advance(utc(2027, 2, 1) + timedelta(hours=6))
+    await clocked.hear()
+    prices = [
+        clocked.till.stripe_get("/v1/prices", **{"lookup_keys[]": key})["data"][0]["id"]
+        for key in ("plan_business", "plan_starter")
+    ]
+    before = clocked.till.ask("SELECT available_micro FROM tallybook.wallets")[0][0]
+
+    for price in prices * 3:
+        form = {"items[0][id]": found.stripe_item_id, "items[0][price]": price}
+        clocked.till.stripe_post(
+            f"/v1/subscriptions/{found.stripe_subscription_id}", proration_behavior="always_invoice", **form
+        )
+        await clocked.hear()
+
+    after = clocked.till.ask("SELECT available_micro FROM tallybook.wallets")[0][0]
+    assert before == 200_000_000
+    assert after <= before + 6
+
+
+async def test_a_declined_upgrade_changes_nothing_and_can_be_asked_again(clocked: Subscriber) -> None:
+    found = await clocked.subscribe("plan_starter")
+    clocked.pay_with(found, FAILS_LATER)
+
+    with pytest.raises(SubscriptionPaymentError):
+        await clocked.change("plan_business", key="up")
+    await clocked.hear()
+    after_decline = await clocked.subscription()
+    clocked.pay_with(found, "pm_card_visa")
+    changed = await clocked.change("plan_business", key="up")
+    again = await clocked.change("plan_business", key="up")
+
+    assert (str(after_decline.status), after_decline.lookup_key) == ("active", "plan_starter")
+    assert (changed.replayed, again.replayed) == (False, True)
+    assert again.subscription.lookup_key == "plan_business"
+    with pytest.raises(BillingError) as reused:
+        await clocked.change("plan_professional", key="up")
+    assert reused.value.code == "idempotency_key_reused"
+
+
+async def test_a_plan_of_another_family_or_a_shorter_interval_is_no_change(clocked: Subscriber) -> None:
+    await clocked.subscribe("plan_starter")
+    clocked.plan("plan_business", plan_family="extra")
+
+    with pytest.raises(PlanChangeUnsupportedError):
+        await clocked.change("plan_business")
