@@ -93,7 +93,7 @@ async def test_while_past_due_nothing_new_comes_packs_stay_and_recovery_grants_o
 
 
 async def test_after_the_last_decline_the_subscription_ends_and_what_was_bought_stays(
-    ada: Subscriber,
+    clocked: Subscriber,
 ) -> None:
     found = await clocked.subscribe("plan_starter")
     clocked.pay_with(found, FAILS_LATER)

@@ -110,6 +110,18 @@ async def test_a_payment_form_pays_the_first_invoice_by_the_client_secret(ada: S
     assert ada.till.credits() == 100
 
 
+async def test_a_payment_method_that_is_named_is_kept_and_pays_the_renewals(ada: Subscriber) -> None:
+    form = {"type": "card", "card[token]": "tok_visa"}
+    method = ada.till.stripe_post("/v1/payment_methods", **form)["id"]
+
+    begun = await ada.begin("plan_starter", payment_method_id=method)
+
+    at_stripe = ada.till.stripe_get(f"/v1/subscriptions/{begun.subscription.stripe_subscription_id}")
+    assert at_stripe["default_payment_method"] == method
+    assert ada.till.stripe_get(f"/v1/payment_methods/{method}")["customer"] == ada.customer_id
+    assert (begun.client_secret is not None, ada.till.credits()) == (True, 0)
+
+
 async def test_created_after_updated_leaves_the_subscription_active(ada: Subscriber) -> None:
     """Pitfall 4: the order of events says nothing; what Stripe has now does."""
     opened = await ada.open()

@@ -90,6 +90,17 @@ class BillingCalls:
         )
         return billing_readings.subscription(made)
 
+    async def attach_payment_method(
+        self, payment_method_id: str, customer_id: str, *, idempotency_key: str
+    ) -> None:
+        """Keep a payment method for a customer; one that is kept already stays as it is."""
+        await patiently(
+            "payment_methods.attach",
+            lambda: self._client.v1.payment_methods.attach_async(
+                payment_method_id, {"customer": customer_id}, {"idempotency_key": idempotency_key}
+            ),
+        )
+
     async def client_secret(self, subscription_id: str) -> str | None:
         """What a payment form needs for a subscription's first payment; None when nothing is to be paid."""
         found = await patiently(

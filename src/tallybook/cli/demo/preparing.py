@@ -21,18 +21,11 @@ from tallybook.cli.roof import OPERATOR
 from tallybook.domain.errors import UserNotFoundError
 from tallybook.domain.identity.callers import Permission
 from tallybook.domain.identity.people import Role
+from tallybook.domain.payments.handled import HANDLED_TYPES
 from tallybook.usecases import apps, catalog, users
 from tallybook.usecases.context import Context
 
-EVENTS = (
-    "checkout.session.completed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "checkout.session.expired",
-    "payment_intent.succeeded",
-    "payment_intent.payment_failed",
-    "charge.refunded",
-)
+EVENTS = tuple(sorted(HANDLED_TYPES | {"charge.refunded"}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,12 +63,11 @@ class Terms:
     user_id: int
     lookup_key: str
     quantity: int
-    success_url: str | None = None
-    cancel_url: str | None = None
+    payment_method_id: str | None = None
 
     def digest(self) -> bytes:
         """Equal for equal terms."""
-        return digest_of(self.user_id, self.lookup_key, self.quantity, self.success_url, self.cancel_url)
+        return digest_of(self.user_id, self.lookup_key, self.quantity, self.payment_method_id)
 
 
 def digest_of(*parts: str | int | None) -> bytes:

@@ -231,10 +231,13 @@ async def _begun(
             payment_method_id=payment_method_id,
             metadata={**_metadata(attempt), "user_id": str(attempt.user_id), "deployment": who.deployment},
         )
+        stripe_key = f"subscription:{again.intent_id}:{again.attempt}"
         try:
-            return await stripe.create_subscription(
-                order, idempotency_key=f"subscription:{again.intent_id}:{again.attempt}"
-            )
+            if payment_method_id is not None:
+                await stripe.attach_payment_method(
+                    payment_method_id, customer_id, idempotency_key=f"{stripe_key}:method"
+                )
+            return await stripe.create_subscription(order, idempotency_key=stripe_key)
         except (StripeRefusedError, StripeOutcomeSealedError):
             async with ctx.db.transaction() as tx:
                 await subscriptions.next_attempt(tx, ctx.clock(), again)
