@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.routing import Route
 
-from stripe_sandbox import buyer, checkout
+from stripe_sandbox import buyer, cards, checkout
 from stripe_sandbox.billing import invoices
 from stripe_sandbox.call import Call
 from stripe_sandbox.control.kit import post, work
@@ -22,6 +22,7 @@ def routes() -> list[Route]:
         post("invoices/{id}/authenticate", authenticate),
         post("payment_intents/{id}/authenticate", authenticate),
         post("setup_intents/{id}/authenticate", authenticate),
+        post("payment_methods/{id}/becomes", becomes),
     ]
 
 
@@ -70,6 +71,15 @@ async def authenticate(request: Request, given: Json) -> Json:
         passed = given.get("outcome", "complete") == "complete"
         checkout.authenticate(call, intent, passed=passed)
         return call.need(intent["object"], intent["id"])
+
+
+async def becomes(request: Request, given: Json) -> Json:
+    """Let a saved card behave as another test ``card`` from now on: lost, expired, wanting 3-D Secure."""
+    card = cards.by_number(str(given.get("card", "")))
+    with work(request) as call:
+        method = call.need("payment_method", request.path_params["id"])
+        call.store.note(method["id"], number=card.number)
+        return method
 
 
 def _typed(given: Json) -> dict[str, str]:
