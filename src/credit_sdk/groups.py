@@ -16,6 +16,7 @@ from credit_sdk import (
     requests_of_holds,
     requests_of_identity,
     requests_of_payments,
+    requests_of_subscriptions,
 )
 from credit_sdk.operations import Group, Operation, S
 
@@ -91,6 +92,20 @@ class Payments(Group[S]):
     refund = Operation(requests_of_payments.refund)
 
 
+class Subscriptions(Group[S]):
+    """Plans that are paid for in periods."""
+
+    begin = Operation(requests_of_subscriptions.begin)
+    list = Operation(requests_of_subscriptions.subscriptions)
+    get = Operation(requests_of_subscriptions.subscription)
+    preview = Operation(requests_of_subscriptions.preview)
+    change = Operation(requests_of_subscriptions.change)
+    cancel = Operation(requests_of_subscriptions.cancel)
+    reactivate = Operation(requests_of_subscriptions.reactivate)
+    pause = Operation(requests_of_subscriptions.pause)
+    resume = Operation(requests_of_subscriptions.resume)
+
+
 class Users(Group[S]):
     """Accounts of people."""
 
@@ -133,6 +148,7 @@ class Calls(Generic[S]):
         self.products: Products[S] = Products(sender)
         self.checkouts: Checkouts[S] = Checkouts(sender)
         self.payments: Payments[S] = Payments(sender)
+        self.subscriptions: Subscriptions[S] = Subscriptions(sender)
         self.users: Users[S] = Users(sender)
         self.sessions: Sessions[S] = Sessions(sender)
         self.apps: Apps[S] = Apps(sender)

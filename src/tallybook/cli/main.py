@@ -21,6 +21,7 @@ from tallybook.cli import (
     ledger,
     organisations,
     payments,
+    subscriptions,
     users,
     webhooks,
 )
@@ -47,6 +48,7 @@ for name, noun in (
     ("catalog", catalog),
     ("ledger", ledger),
     ("events", events),
+    ("subscriptions", subscriptions),
     ("webhooks", webhooks),
     ("alerts", alerts),
 ):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from tallybook.domain.errors import NotFoundError, StripeRefusedError, WalletBusyError
+from tallybook.domain.identity.callers import Caller
 from tallybook.domain.ids import parse_plain_id
 from tallybook.domain.payments.inbox import EventStatus, Lease
 from tallybook.domain.payments.invoices import InvoiceReport
@@ -76,6 +77,15 @@ async def settle_invoice(ctx: Context, stripe_invoice_id: str, *, lease: Lease |
     if subscription_id is None or found.customer_id is None:
         return await _without_effect(ctx, lease, "no_subscription")
     return await follow(ctx, found.customer_id, subscription_id, invoice_id=stripe_invoice_id, lease=lease)
+
+
+async def refresh(ctx: Context, caller: Caller, stripe_subscription_id: str) -> Settlement:
+    """Fetch a subscription and its newest invoice, and settle both; for operators. Raises as above."""
+    caller.require_admin()
+    customer_id = await _customer_of(ctx, stripe_subscription_id)
+    if customer_id is None:
+        return Settlement(outcome="foreign")
+    return await follow(ctx, customer_id, stripe_subscription_id, newest_invoice=True)
 
 
 async def settle_session(ctx: Context, stripe_session_id: str) -> None:
