@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sandbox.process import KEY
 
 from payments.subscriber import FAILS_LATER, START, Subscriber, utc
-from tallybook.domain.errors import BillingError, PlanChangeUnsupportedError, SubscriptionPaymentError
+from tallybook.domain.errors import (
+    BillingError,
+    PlanChangeUnsupportedError,
+    StripeUnavailableError,
+    SubscriptionPaymentError,
+)
 from tallybook.domain.payments.subscriptions import Effect
+from tallybook.stripe.billing import ItemChange
+from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -180,3 +188,46 @@ async def test_a_plan_of_another_family_or_a_shorter_interval_is_no_change(clock
 
     with pytest.raises(PlanChangeUnsupportedError):
         await clocked.change("plan_business")
+
+
+async def test_a_declined_upgrade_leaves_the_smaller_plan_that_waits(clocked: Subscriber) -> None:
+    found = await clocked.subscribe("plan_professional")
+    await clocked.change("plan_starter")
+    clocked.pay_with(found, FAILS_LATER)
+
+    with pytest.raises(SubscriptionPaymentError):
+        await clocked.change("plan_business")
+    await clocked.hear()
+
+    left = await clocked.subscription()
+    assert (left.pending_lookup_key, left.paid_lookup_key) == ("plan_starter", "plan_professional")
+    assert clocked.till.credits() == 500
+
+
+class ForgetfulGateway(StripeGateway):
+    """Carries a change out at Stripe and loses the answer, once."""
+
+    lost = False
+
+    async def change_item(self, change: ItemChange, *, idempotency_key: str) -> None:
+        """Carry it out; the first answer is lost."""
+        await super().change_item(change, idempotency_key=idempotency_key)
+        if not self.lost:
+            self.lost = True
+            raise StripeUnavailableError
+
+
+async def test_an_upgrade_whose_answer_was_lost_is_charged_once(clocked: Subscriber) -> None:
+    await clocked.subscribe("plan_starter")
+    forgetful = ForgetfulGateway(KEY, api_base=clocked.till.sandbox.base_url, api_version=PINNED_API_VERSION)
+    clocked.till = clocked.till.but(stripe=forgetful)
+
+    with pytest.raises(StripeUnavailableError):
+        await clocked.change("plan_business", key="up")
+    await clocked.hear()
+    changed = await clocked.change("plan_business", key="up")
+    await forgetful.close()
+
+    assert (changed.replayed, changed.subscription.lookup_key) == (False, "plan_business")
+    assert [row[0] for row in clocked.invoices()] == ["subscription_create", "subscription_update"]
+    assert clocked.till.grants() == 2

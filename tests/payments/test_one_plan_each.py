@@ -123,3 +123,12 @@ async def test_a_plan_is_not_opened_as_a_pack(ada: Subscriber) -> None:
             ada.till.ctx, ada.till.caller, reference="pack_100", user_id=None, key=None, **terms
         )
     assert other.value.code == "mode_mismatch"
+
+
+async def test_one_key_sent_ten_times_at_once_begins_one_subscription(ada: Subscriber) -> None:
+    begun = await asyncio.gather(*(ada.begin("plan_starter", key="once") for _ in range(10)))
+
+    at_stripe = ada.till.stripe_get("/v1/subscriptions", customer=ada.customer_id, status="all")["data"]
+    assert len(at_stripe) == 1
+    assert {one.subscription.stripe_subscription_id for one in begun} == {at_stripe[0]["id"]}
+    assert len({one.client_secret for one in begun}) == 1

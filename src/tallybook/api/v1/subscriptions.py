@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from tallybook.api.buying import Quantity
 from tallybook.api.deps import Body, CallerDep, Ctx, IdempotencyKey, UserId, problems
@@ -39,6 +39,17 @@ Plan = Annotated[
 ]
 
 
+def _text(value: object) -> object:
+    """A time is text with its zone; a bare number would be anybody's guess."""
+    if value is not None and not isinstance(value, str):
+        message = "Input should be a time as text, such as 2027-01-31T12:00:00Z"
+        raise ValueError(message)
+    return value
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text)]
+
+
 class BeginBody(Body):
     """What to subscribe to; without a payment method the form asks for one."""
 
@@ -53,7 +64,7 @@ class ChangeBody(Body):
 
     price: Plan
     quantity: Quantity | None = None
-    proration_date: AwareDatetime | None = None
+    proration_date: Moment | None = None
 
 
 class CancelBody(Body):
@@ -65,7 +76,7 @@ class CancelBody(Body):
 class PauseBody(Body):
     """When it goes on by itself; never without."""
 
-    resumes_at: AwareDatetime | None = None
+    resumes_at: Moment | None = None
 
 
 @router.post("", status_code=201, summary="Begin a subscription", responses=_ASKS_STRIPE)

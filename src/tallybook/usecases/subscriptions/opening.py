@@ -133,18 +133,12 @@ async def begin(
     product, link = await buying.product(ctx, stripe, reference, "subscription")
     buying.check_quantity(quantity)
     terms = Terms(
-        user_id=buyer, lookup_key=product.lookup_key, quantity=quantity, success_url=payment_method_id
+        user_id=buyer, lookup_key=product.lookup_key, quantity=quantity, payment_method_id=payment_method_id
     )
     wish = _wish(terms, product, link, app_id=caller.app_id, key=caller.scoped_key(key))
 
     async def take(tx: Transaction) -> Subscription:
-        if wish.key is not None:
-            found = await subscriptions.by_key(tx, user_id=buyer, app_id=wish.app_id, key=wish.key)
-            if found is not None:
-                if found.terms != terms.digest():
-                    raise IdempotencyKeyReusedError
-                return found
-        return await _intended(ctx, tx, wish, None)
+        return await _of_key(tx, wish) or await _intended(ctx, tx, wish, None)
 
     who, attempt = await placing.place_taken(ctx, stripe, buyer, take)
     replayed = attempt.stripe_subscription_id is not None
@@ -169,6 +163,16 @@ def _wish(terms: Terms, product: Product, link: Link, *, app_id: int, key: str |
     return _Wish(terms=terms, plan=plan, trial_days=product.trial_days, app_id=app_id, key=key)
 
 
+async def _of_key(tx: Transaction, wish: _Wish) -> Subscription | None:
+    """What the same key began before."""
+    if wish.key is None:
+        return None
+    found = await subscriptions.by_key(tx, user_id=wish.terms.user_id, app_id=wish.app_id, key=wish.key)
+    if found is not None and found.terms != wish.terms.digest():
+        raise IdempotencyKeyReusedError
+    return found
+
+
 async def _intended(ctx: Context, tx: Transaction, wish: _Wish, checkout_id: int | None) -> Subscription:
     """The attempt, with the family's place; a trial is offered to whoever has not had theirs."""
     now = ctx.clock()
@@ -185,10 +189,11 @@ async def _intended(ctx: Context, tx: Transaction, wish: _Wish, checkout_id: int
     )
     made = await subscriptions.intend(tx, now, attempt)
     if made is None:
+        # The same key twice at once is one attempt, which both carry out.
+        twin = await _of_key(tx, wish)
+        if twin is not None:
+            return twin
         holder = await subscriptions.holder(tx, user_id=user_id, plan_family=family)
-        # Nobody holds it any more, or the same key came twice at once: then the next round finds what stands.
-        if holder is None:
-            raise SubscriptionSupersededError
         raise placing.PlaceTakenError(holder)
     found = await subscriptions.by_id(tx, made)
     assert found is not None, made

@@ -23,8 +23,8 @@ _TAKEOVERS = 4
 class PlaceTakenError(Exception):
     """Something holds the family's place: the transaction is rolled back, and it is looked at."""
 
-    def __init__(self, holder: Subscription) -> None:
-        """The holder is what stands there now."""
+    def __init__(self, holder: Subscription | None) -> None:
+        """The holder is what stands there now; None when it has gone meanwhile."""
         super().__init__()
         self.holder = holder
 
@@ -43,7 +43,8 @@ async def place_taken(
                 customer = await customers.intend_customer(tx, ctx.clock(), user_id=user_id)
                 mine = await take(tx)
         except PlaceTakenError as taken:
-            await _cleared(ctx, stripe, taken.holder)
+            if taken.holder is not None:
+                await _cleared(ctx, stripe, taken.holder)
         else:
             return buying.Buyer(customer=customer, deployment=str(account.deployment_id)), mine
     raise SubscriptionSupersededError

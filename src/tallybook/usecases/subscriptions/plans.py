@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from tallybook.domain.errors import PlanChangeUnsupportedError, SubscriptionStateError
+from tallybook.domain.errors import PlanChangeUnsupportedError, StripeRefusedError, SubscriptionStateError
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.invoices import InvoiceReport, judge_invoice
@@ -101,19 +101,37 @@ async def change(
 
     async def ask(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
         planned = await _planned(ctx, stripe, found, plan, quantity)
-        if planned.effect is not Effect.NOW:
-            await stripe.change_item(planned.item(invoices=False), idempotency_key=stripe_key)
+        if (found.stripe_price_id, found.quantity) == (planned.wanted_price_id, planned.wanted.quantity):
+            # An attempt before this one got through, and its event was faster than its answer.
             return
-        if found.pending_lookup_key is not None:
-            # The smaller plan that waits is taken back first: what is paid for is what the difference counts from.
-            await stripe.change_item(
-                planned.item(invoices=False, restored=True), idempotency_key=f"{stripe_key}:restored"
-            )
-        await stripe.change_item(
-            planned.item(invoices=True, proration_date=stamp), idempotency_key=stripe_key
-        )
+        if planned.effect is Effect.NOW:
+            await _upgraded(stripe, planned, stripe_key, proration_date=stamp)
+        else:
+            await stripe.change_item(planned.item(invoices=False), idempotency_key=stripe_key)
 
     return await changing.carried_out(ctx, wish, ask)
+
+
+async def _upgraded(
+    stripe: StripeGateway, planned: _Plan, stripe_key: str, *, proration_date: int | None
+) -> None:
+    """Charge the difference to what is paid for; a smaller plan that waits gives way to it, and stays if it fails."""
+    waits = planned.found.pending_lookup_key is not None
+    if waits:
+        restored = planned.item(invoices=False, restored=True)
+        await stripe.change_item(restored, idempotency_key=f"{stripe_key}:restored")
+    try:
+        upgrade = planned.item(invoices=True, proration_date=proration_date)
+        await stripe.change_item(upgrade, idempotency_key=stripe_key)
+    except StripeRefusedError:
+        if waits:
+            waiting = replace(
+                planned.item(invoices=False),
+                price_id=planned.found.stripe_price_id,
+                quantity=planned.found.quantity,
+            )
+            await stripe.change_item(waiting, idempotency_key=f"{stripe_key}:waiting")
+        raise
 
 
 async def preview(
