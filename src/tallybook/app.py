@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -189,14 +188,14 @@ async def open_context(
             livemode=settings.livemode,
             webhook_secrets={path: settings.webhook_secrets(path) for path in INTAKE_URLS},
             pages_url=settings.pages_url,
-            allowed_return_origins=_origins(settings),
+            allowed_return_origins=settings.own_origins,
             session_token_seconds=settings.session_token_seconds,
             session_seconds=settings.session_seconds,
             freeze_on_dispute=settings.freeze_wallet_on_dispute,
             anchors_dir=settings.anchors_dir
             or (settings.data_dir / "anchors" if installation.embedded else None),
             anchor_every_seconds=settings.anchor_every_seconds,
-            own_addresses=_addresses(settings),
+            own_addresses=settings.own_addresses,
             publishable_key=settings.stripe_publishable_key or settings.next_public_stripe_publishable_key,
         )
     finally:
@@ -231,7 +230,7 @@ def make_api(
 
     return server.create(
         serving,
-        allowed_origins=_origins(settings),
+        allowed_origins=settings.own_origins,
         version=version("tallybook"),
         log=telemetry.request_lines(level=settings.log_level, as_json=settings.log_format == "json"),
     )
@@ -289,13 +288,3 @@ def main() -> None:
             supervised=supervised,
         )
     )
-
-
-def _addresses(settings: Settings) -> frozenset[str]:
-    named = (settings.base_url, settings.frontend_url, settings.next_public_api_url)
-    return frozenset(urlsplit(url).netloc for url in named if url)
-
-
-def _origins(settings: Settings) -> tuple[str, ...]:
-    named = (settings.public_url, settings.pages_url, settings.next_public_api_url, *settings.allowed_origins)
-    return tuple(dict.fromkeys(origin.rstrip("/") for origin in named if origin))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -223,6 +224,18 @@ class Settings(BaseSettings):
     def pages_url(self) -> str:
         """Where customers come back to after Stripe: ``FRONTEND_URL``, else our own pages. No slash at the end."""
         return (self.frontend_url or self.public_url).rstrip("/")
+
+    @property
+    def own_origins(self) -> tuple[str, ...]:
+        """Where browsers that may call us come from; nothing of it twice, no slash at the end."""
+        named = (self.public_url, self.pages_url, self.next_public_api_url, *self.allowed_origins)
+        return tuple(dict.fromkeys(origin.rstrip("/") for origin in named if origin))
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        """The hosts, with ports where named, that lead here."""
+        named = (self.base_url, self.frontend_url, self.next_public_api_url)
+        return frozenset(urlsplit(url).netloc for url in named if url)
 
     def webhook_secrets(self, path: str) -> tuple[str, ...]:
         """The signing secrets that an intake path accepts: its own, then the common ones (comma separated)."""

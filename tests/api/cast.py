@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import psycopg
 import running_service
+from api.paid import a_payment
 from databases import OWNER, SECRET, SERVICE, TestDatabase
 from running_service import ADMIN_EMAIL, ADMIN_PASSWORD, EMAIL, PASSWORD, Running
 from sandbox.process import KEY
@@ -285,20 +286,8 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
         organisation_wallet=founded.json()["wallet"],
         alert=cast.set_alert(name),
         budget=cast.make_budget(name),
-        payment=_payment(cast, user_id, granted.json()["wallet"]),
+        payment=a_payment(cast.running.database, user_id, granted.json()["wallet"]),
     )
-
-
-def _payment(cast: Cast, user_id: int, wallet: str) -> str:
-    """A payment without a payment intent, as one of zero has none: nothing of it can be refunded."""
-    made = (
-        "INSERT INTO tallybook.payments (wallet_id, user_id, source, reference, description, paid_minor, currency,"
-        " credits_micro, paid_at, updated_at) VALUES (%s, %s, 'checkout', %s, 'a pack', 1000, 'usd', 1, now(), now())"
-        " RETURNING payment_id"
-    )
-    with psycopg.connect(cast.running.database.superuser_url, autocommit=True) as connection:
-        row = connection.execute(made, [wallet.removeprefix("wal_"), user_id, f"cs_of_{user_id}"]).fetchone()
-    return f"pay_{row[0] if row else 0}"
 
 
 def _webhook_secret(running: Running) -> dict[str, str]:

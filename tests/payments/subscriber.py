@@ -13,7 +13,7 @@ from payments.desk import CANCEL, SUCCESS, Till, signed
 from tallybook.domain.catalog.products import Product
 from tallybook.domain.payments.checkouts import Opened
 from tallybook.domain.payments.subscriptions import Subscription
-from tallybook.usecases import events as events_in
+from tallybook.usecases import intake
 from tallybook.usecases.subscriptions import changing, opening, plans, viewing
 from tallybook.worker.main import work_off
 
@@ -111,7 +111,7 @@ class Subscriber:
             raw = json.dumps(event).encode()
             # Signed by the time in which the customer lives.
             signature = signed(raw, at=self.now)
-            await events_in.receive(self.till.ctx, path="stripe", raw=raw, signature=signature)
+            await intake.receive(self.till.ctx, path="stripe", raw=raw, signature=signature)
         await work_off(self.till.ctx)
 
     def outcomes(self, kind: str) -> list[str | None]:
