@@ -48,8 +48,9 @@ INSERT INTO tallybook.payments (
     currency, credits_micro, paid_at, updated_at
 )
 SELECT
-    c.wallet_id, c.user_id, 'checkout', c.stripe_session_id, c.stripe_customer_id, c.stripe_payment_intent_id, c.lookup_key,
-    c.product_name || ' x ' || c.quantity, c.paid_minor, c.currency, c.credits_micro, c.updated_at, c.updated_at
+    c.wallet_id, c.user_id, 'checkout' AS source, c.stripe_session_id, c.stripe_customer_id, c.stripe_payment_intent_id,
+    c.lookup_key, c.product_name || ' x ' || c.quantity AS description, c.paid_minor, c.currency, c.credits_micro,
+    c.updated_at AS paid_at, c.updated_at
 FROM tallybook.checkouts AS c
 WHERE c.granted_version IS NOT NULL AND c.paid_minor IS NOT NULL;
 
