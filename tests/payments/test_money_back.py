@@ -171,6 +171,7 @@ def test_what_had_expired_is_neither_taken_nor_owed() -> None:
         ([], [("lost", 1000, True)], (0, 1000)),
         ([], [("won", 1000, False)], (0, 0)),
         ([], [("warning_needs_response", 1000, False), ("warning_closed", 1000, False)], (0, 0)),
+        ([], [("won", 400, True), ("warning_under_review", 400, True)], (0, 0)),
         ([], [("prevented", 1000, False)], (0, 0)),
         ([], [("prevented", 1000, True)], (0, 1000)),
         ([("succeeded", 400)], [("needs_response", 1000, True)], (400, 600)),
