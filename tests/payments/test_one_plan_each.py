@@ -132,3 +132,29 @@ async def test_one_key_sent_ten_times_at_once_begins_one_subscription(ada: Subsc
     assert len(at_stripe) == 1
     assert {one.subscription.stripe_subscription_id for one in begun} == {at_stripe[0]["id"]}
     assert len({one.client_secret for one in begun}) == 1
+
+
+async def test_a_declined_first_payment_gives_way_to_another_plan(ada: Subscriber) -> None:
+    declined = await ada.open("plan_starter")
+    ada.till.pay(declined.checkout, card="4000000000000002")
+    await ada.hear()
+
+    await ada.subscribe("plan_business")
+
+    assert _status(ada, declined) == "expired"
+    assert ada.till.credits() == 2000
+    at_stripe = ada.till.stripe_get("/v1/subscriptions", customer=ada.customer_id)["data"]
+    assert [one["status"] for one in at_stripe] == ["active"]
+
+
+async def test_a_first_payment_that_is_under_way_keeps_its_place(ada: Subscriber) -> None:
+    opened = await ada.open("plan_starter")
+    ada.till.pay(opened.checkout, method="bank")
+
+    with pytest.raises(AlreadySubscribedError):
+        await ada.open("plan_business")
+    path = f"checkout/sessions/{opened.checkout.stripe_session_id}/settle"
+    ada.till.sandbox.control(path, outcome="succeed")
+    await ada.hear()
+
+    assert ada.till.credits() == 100

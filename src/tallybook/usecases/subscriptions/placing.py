@@ -54,26 +54,34 @@ async def _cleared(ctx: Context, stripe: StripeGateway, holder: Subscription) ->
     """Close what holds a family's place, so that nobody can pay it any more.
 
     Raises:
-        AlreadySubscribedError: it lives.
+        AlreadySubscribedError: it lives, or its first payment is under way.
     """
-    if holder.stripe_subscription_id is not None:
-        settled = await settling.settle_subscription(ctx, holder.stripe_subscription_id)
-        now = settled.subscription or holder
-        if now.status.has_ended:
-            return
-        if now.status is SubscriptionStatus.INCOMPLETE and await voided(ctx, stripe, now):
-            return
-        now = (await settling.settle_subscription(ctx, holder.stripe_subscription_id)).subscription or now
+    session_id = await _session_of(ctx, holder)
+    open_still = session_id is None or await expired(ctx, stripe, session_id)
+    now = await _followed(ctx, holder)
+    if open_still and now.stripe_subscription_id is None:
+        async with ctx.db.transaction() as tx:
+            await subscriptions.abandon(tx, ctx.clock(), holder.subscription_id)
+        return
+    if open_still and now.status is SubscriptionStatus.INCOMPLETE and await voided(ctx, stripe, now):
+        return
+    now = await _followed(ctx, now)
+    if not now.status.has_ended:
         raise AlreadySubscribedError(
             subscription=plain_id("sbs", now.subscription_id),
             plan=now.lookup_key,
             subscription_status=str(now.status),
         )
-    session_id = await _session_of(ctx, holder)
-    if session_id is not None and not await expired(ctx, stripe, session_id):
-        return
-    async with ctx.db.transaction() as tx:
-        await subscriptions.abandon(tx, ctx.clock(), holder.subscription_id)
+
+
+async def _followed(ctx: Context, found: Subscription) -> Subscription:
+    """The subscription as Stripe has it now, if it has begun there."""
+    if found.stripe_subscription_id is not None:
+        await settling.settle_subscription(ctx, found.stripe_subscription_id)
+    async with ctx.db.snapshot() as tx:
+        now = await subscriptions.by_id(tx, found.subscription_id)
+    assert now is not None, found.subscription_id
+    return now
 
 
 async def voided(ctx: Context, stripe: StripeGateway, found: Subscription) -> bool:
@@ -98,6 +106,9 @@ async def expired(ctx: Context, stripe: StripeGateway, session_id: str) -> bool:
     try:
         await stripe.expire_session(session_id, idempotency_key=f"expire:{session_id}")
     except StripeRefusedError:
+        report = await stripe.session(session_id)
+        if report is not None and report.status == "expired":
+            return True
         await settling.settle_session(ctx, session_id)
         return False
     return True
