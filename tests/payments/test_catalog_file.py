@@ -10,7 +10,7 @@ from payments.desk import default_catalog
 from tallybook.domain.catalog.links import Link, difference, find
 from tallybook.domain.catalog.products import Catalog, Family
 from tallybook.domain.errors import CatalogError
-from tallybook.domain.money import Money
+from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.reports import PriceReport
 
 PACK = """
@@ -72,6 +72,19 @@ def test_a_family_or_a_product_that_is_switched_off_is_not_on_sale() -> None:
     assert none.find("pack_one") is None
 
 
+PLAN = PACK.replace("packs", "plans") + 'interval = "month"\n'
+
+
+def test_what_a_plan_says_of_its_credits_and_its_trial_is_read() -> None:
+    more = 'credits_expire = "period_end"\ntrial_days = 14\ntrial_credits = 20\nplan_family = "extra"\n'
+    [plain] = Catalog.parse(PLAN).products
+    [full] = Catalog.parse(PLAN + more).products
+
+    assert (plain.plan_family, plain.credits_expire, plain.trial_days) == ("main", False, None)
+    assert (full.plan_family, full.credits_expire, full.trial_days) == ("extra", True, 14)
+    assert full.trial_credits == Credits.whole(20)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -95,6 +108,11 @@ def test_a_family_or_a_product_that_is_switched_off_is_not_on_sale() -> None:
         (PACK + 'aliases = ["pack_one"]', "pack_one is already taken"),
         (PACK.replace("packs", "plans"), "plans.pack_one.interval"),
         (PACK.replace("packs", "packages"), "packages.pack_one.id"),
+        (PLAN + 'credits_expire = "soon"', "plans.pack_one.credits_expire"),
+        (PLAN + 'plan_family = "No such"', "plans.pack_one.plan_family"),
+        (PLAN + "trial_days = 0", "plans.pack_one.trial_days"),
+        (PLAN + "trial_credits = 5", "plans.pack_one.trial_credits: say trial_days too"),
+        (PACK + "trial_days = 5", "trial_days is not known here"),
     ],
 )
 def test_a_wrong_line_is_named(text: str, said: str) -> None:
