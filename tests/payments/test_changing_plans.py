@@ -57,9 +57,11 @@ async def test_going_down_and_up_again_makes_neither_credits_nor_charges(clocked
 
     for _ in range(3):
         down = await clocked.change("plan_starter")
+        shown = await clocked.preview("plan_business")
         up = await clocked.change("plan_business")
     await clocked.hear()
 
+    assert (shown.effect, shown.charged.minor, shown.credits.micro) == (Effect.UNDONE, 0, 0)
     assert (down.subscription.pending_lookup_key, up.subscription.pending_lookup_key) == (
         "plan_starter",
         None,
