@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 
 from payments.desk import OPERATOR, Till
 from payments.money import balances
-from payments.subscriber import Subscriber
+from payments.subscriber import START, Subscriber
 from tallybook.domain.money import Credits
 from tallybook.usecases import money_back, wallets
 from tallybook.worker.main import work_off
@@ -64,3 +65,27 @@ async def test_an_invoice_is_refunded_from_our_side_like_any_payment(till: Till)
 
     assert made.payment.refundable_minor == 0
     assert balances(till) == (0, 0, 1)
+
+
+async def test_what_a_change_of_plans_returned_is_not_taken_once_more(clocked: Subscriber) -> None:
+    """A downgrade at the dashboard took credits along already: a full refund after it takes what is left of them."""
+    till = clocked.till
+    found = await clocked.subscribe("plan_business")
+    price = till.stripe_get("/v1/prices", **{"lookup_keys[]": "plan_starter"})["data"][0]["id"]
+    clocked.advance(START + timedelta(days=15, hours=12))
+    till.stripe_post(
+        f"/v1/subscriptions/{found.stripe_subscription_id}",
+        **{
+            "items[0][id]": str(found.stripe_item_id),
+            "items[0][price]": price,
+            "proration_behavior": "always_invoice",
+        },
+    )
+    await clocked.hear()
+    left = till.credits()
+
+    till.stripe_post("/v1/refunds", payment_intent=intent_of(till))
+    await clocked.hear()
+
+    assert 0 < left < 2000
+    assert balances(till) == (0, 0, 0)

@@ -17,6 +17,7 @@ from tallybook.domain.payments.money_back import (
     Refund,
     Report,
     due,
+    kept,
     lives_until,
     moves,
     went_back,
@@ -117,8 +118,8 @@ async def apply(tx: Transaction, now: datetime, payment: Payment, *, wait: bool,
     if not gave and not seen:
         return payment
     sums = went_back(payment.paid, gave, seen)
-    after = due(payment.credits, payment.paid.minor, sums)
     brought = {lot.id: lot for lot in await lots(tx, payment)}
+    after = due(kept(brought.values()), payment.paid.minor, sums)
     steps = payment.steps
     for move in moves(list(brought.values()), after):
         steps += 1

@@ -193,6 +193,11 @@ def went_back(paid: Money, refunds: Iterable[Refund], disputes: Iterable[Dispute
     return Sums(refunded, disputed)
 
 
+def kept(lots: Iterable[PaymentLot]) -> Credits:
+    """What a payment's lots still stand for: all that it brought, less what changes of plans returned."""
+    return Credits(sum(lot.credits.micro for lot in lots))
+
+
 def due(credits: Credits, paid_minor: int, sums: Sums) -> Taken:
     """How many of a payment's credits are to be taken back in all; rounded half to even, all when all went back."""
     refunded = _share(credits.micro, sums.refunded_minor, paid_minor)

@@ -40,9 +40,11 @@ SELECT * FROM tallybook.disputes
 WHERE stripe_payment_intent_id = :stripe_payment_intent_id ORDER BY created_at, stripe_dispute_id;
 
 -- name: lots
--- The lots that a payment brought, each with those in which its credits were restored, and what became of them.
+-- The lots that a payment brought, each with those in which its credits were restored, and what became of them. What a change
+-- of plans returned is not its credits any more: the money for it stayed with the merchant for other credits.
 WITH family AS (
-    SELECT p.wallet_id, p.lot_version AS root, p.lot_version AS member, p.credits_micro AS brought
+    SELECT
+        p.wallet_id, p.lot_version AS root, p.lot_version AS member, p.credits_micro - p.returned_micro AS brought
     FROM tallybook.payment_lots AS p
     WHERE p.payment_id = :payment_id
     UNION ALL
@@ -86,7 +88,7 @@ posted AS (
 )
 
 SELECT
-    p.lot_version, p.credits_micro, l.priority, l.expires_at, l.reference,
+    p.lot_version, p.credits_micro - p.returned_micro AS credits_micro, l.priority, l.expires_at, l.reference,
     n.brought_micro, n.available_micro, n.held_micro, n.expired_micro,
     coalesce(t.taken_micro, 0) AS taken_micro,
     coalesce(d.refunded_micro, 0) AS refunded_micro, coalesce(d.disputed_micro, 0) AS disputed_micro,
