@@ -39,7 +39,9 @@ def main(user_id: int, times: int) -> None:
             else:
                 print(f"{number}: {'from the lease' if spent.pending else spent.id}", flush=True)
             time.sleep(PACE_SECONDS)
-        left = client.outbox.settle()
+        until = time.monotonic() + 60
+        while (left := client.outbox.settle()).pending and time.monotonic() < until:
+            time.sleep(PACE_SECONDS)
         print(f"Settled; {left.pending} pending.")
         client.outbox.release_leases()
 

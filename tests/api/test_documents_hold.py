@@ -163,6 +163,21 @@ def test_every_operation_was_also_answered_well(answers: Answers) -> None:
         "POST /v1/holds/{hold}/tokens",
         "POST /v1/transfers/{transfer}/give-back",
         "PUT /v1/caps",
+        # Subscribing asks Stripe, which is not there, and the one subscription that there is ended.
+        "POST /v1/subscriptions",
+        "GET /v1/subscriptions/{subscription}",
+        "GET /v1/subscriptions/{subscription}/preview",
+        "POST /v1/subscriptions/{subscription}/change",
+        "POST /v1/subscriptions/{subscription}/cancel",
+        "POST /v1/subscriptions/{subscription}/reactivate",
+        "POST /v1/subscriptions/{subscription}/pause",
+        "POST /v1/subscriptions/{subscription}/resume",
+        "POST /api/stripe/create-subscription",
+        "DELETE /api/stripe/subscriptions/{id}",
+        # An event's id cannot be guessed.
+        "GET /v1/stripe-events/{event}",
+        "POST /v1/stripe-events/{event}/replay",
+        "POST /v1/stripe-events/{event}/give-up",
         # Nothing was paid for the one payment that there is.
         "POST /v1/payments/{payment}/refunds",
     }

@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tallybook.postgres.embedded import sizes
 from tallybook.postgres.embedded.binaries import Binaries
 from tallybook.postgres.embedded.errors import EmbeddedPostgresError
 from tallybook.postgres.embedded.folder import Folder, sync_folder
@@ -23,7 +24,6 @@ SETTINGS = "tallybook.conf"
 _BASE = {
     "password_encryption": "scram-sha-256",
     "max_connections": "200",
-    "shared_buffers": "128MB",
     "wal_level": "replica",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -38,7 +38,12 @@ _BASE = {
     "log_parameter_max_length_on_error": "0",
 }
 _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-_FLEETING = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_FLEETING = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+}
 
 
 @dataclass(frozen=True)
@@ -160,8 +165,8 @@ def _check_version(cluster: Path, wanted: int) -> None:
 
 def write_settings(folder: Folder, setup: Setup) -> None:
     """Write the file that ``postgresql.conf`` includes; ALTER SYSTEM still wins over it."""
-    durability = _DURABLE if setup.durable else _FLEETING
-    settings = {**_BASE, **durability, "cluster_name": folder.remembered().name}
+    lasting = {**_DURABLE, **sizes.of_machine(folder.cluster)} if setup.durable else _FLEETING
+    settings = {**_BASE, **lasting, "cluster_name": folder.remembered().name}
     lines = ["# Written at each start; use ALTER SYSTEM for settings of your own."]
     lines += [f"{key} = '{value}'" for key, value in settings.items()]
     fresh = folder.cluster / f"{SETTINGS}.new"
