@@ -16,8 +16,8 @@ _WAL_USUAL = 1 * _GB
 def of_machine(folder: Path) -> dict[str, str]:
     """Settings for the disk that ``folder`` is on, in PostgreSQL's units.
 
-    A wallet that was not touched since the last checkpoint goes into the log as a whole page: on a ledger of many wallets
-    rare checkpoints halve what is written. The price is a longer recovery after a crash.
+    What was not touched since the last checkpoint goes into the log as a whole page: on a ledger of many wallets rare
+    checkpoints halve what is written. The price is a longer recovery after a crash.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return chosen(memory, shutil.disk_usage(folder).free)
