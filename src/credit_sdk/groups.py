@@ -12,6 +12,7 @@ from credit_sdk import (
     requests,
     requests_of_apps,
     requests_of_budgets,
+    requests_of_cards,
     requests_of_checkouts,
     requests_of_holds,
     requests_of_identity,
@@ -106,6 +107,33 @@ class Subscriptions(Group[S]):
     resume = Operation(requests_of_subscriptions.resume)
 
 
+class PaymentIntents(Group[S]):
+    """Payments in the payment form, and top-ups that wait for their customer."""
+
+    create = Operation(requests_of_cards.create_payment_intent)
+    get = Operation(requests_of_cards.payment_intent)
+    complete = Operation(requests_of_cards.complete_payment_intent)
+
+
+class PaymentMethods(Group[S]):
+    """What a customer saved to pay with; needs their own session."""
+
+    save = Operation(requests_of_cards.create_setup_intent)
+    list = Operation(requests_of_cards.payment_methods)
+    set_default = Operation(requests_of_cards.set_default_payment_method)
+    remove = Operation(requests_of_cards.remove_payment_method)
+    open_portal = Operation(requests_of_cards.create_portal_session)
+
+
+class TopUps(Group[S]):
+    """Auto top-up with a saved card; needs the customer's own session."""
+
+    set = Operation(requests_of_cards.set_top_up)
+    get = Operation(requests_of_cards.top_up)
+    end = Operation(requests_of_cards.end_top_up)
+    charges = Operation(requests_of_cards.top_up_charges)
+
+
 class Users(Group[S]):
     """Accounts of people."""
 
@@ -149,6 +177,9 @@ class Calls(Generic[S]):
         self.checkouts: Checkouts[S] = Checkouts(sender)
         self.payments: Payments[S] = Payments(sender)
         self.subscriptions: Subscriptions[S] = Subscriptions(sender)
+        self.payment_intents: PaymentIntents[S] = PaymentIntents(sender)
+        self.payment_methods: PaymentMethods[S] = PaymentMethods(sender)
+        self.top_ups: TopUps[S] = TopUps(sender)
         self.users: Users[S] = Users(sender)
         self.sessions: Sessions[S] = Sessions(sender)
         self.apps: Apps[S] = Apps(sender)

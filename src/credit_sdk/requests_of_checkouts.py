@@ -20,10 +20,13 @@ def create_checkout(
     cancel_url: str,
     quantity: int | None = None,
     mode: Literal["payment", "subscription"] | None = None,
+    currency: str | None = None,
     user_id: int | None = None,
     idempotency_key: str | None = None,
 ) -> Request[Checkout]:
     """Open a purchase; ``price`` is a lookup key (``package_starter``) or a Stripe price id.
+
+    ``currency`` is another one than the product's own that it has a price in.
 
     Raises:
         PriceNotFoundError: there is no such price. UrlNotAllowedError: a return URL is on a foreign
@@ -38,7 +41,7 @@ def create_checkout(
             "price": price,
             "success_url": success_url,
             "cancel_url": cancel_url,
-            **given(quantity=quantity, mode=mode, user_id=user_id),
+            **given(quantity=quantity, mode=mode, currency=currency, user_id=user_id),
         },
         key=idempotency_key or new_key(),
     )

@@ -38,6 +38,7 @@ from tallybook.postgres.shop import Shop
 from tallybook.security.sealing import Sealer
 from tallybook.settings import Settings, load
 from tallybook.stripe.gateway import StripeGateway
+from tallybook.stripe.orders import Sales
 from tallybook.usecases import signing_keys
 from tallybook.usecases.context import Context
 from tallybook.worker.main import run_worker
@@ -159,6 +160,10 @@ def make_gateway(settings: Settings) -> StripeGateway | None:
         settings.stripe_secret_key.get_secret_value(),
         api_version=settings.stripe_api_version,
         api_base=settings.stripe_api_base,
+        sales=Sales(
+            promotion_codes=settings.stripe_allow_promotion_codes,
+            automatic_tax=settings.stripe_automatic_tax,
+        ),
     )
 
 

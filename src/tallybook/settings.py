@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     stripe_api_version: str = STRIPE_API_VERSION
     stripe_api_base: str = "https://api.stripe.com"
     stripe_debug: bool = False
+    stripe_allow_promotion_codes: bool = False
+    stripe_automatic_tax: bool = False
     stripe_price_starter: str | None = None
     stripe_price_professional: str | None = None
     stripe_price_business: str | None = None

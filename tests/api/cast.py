@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import psycopg
 import running_service
+from api.cards import a_payment_intent, a_saved_card
 from api.paid import a_payment
 from databases import OWNER, SECRET, SERVICE, TestDatabase
 from running_service import ADMIN_EMAIL, ADMIN_PASSWORD, EMAIL, PASSWORD, Running
@@ -60,6 +61,8 @@ class Person:
     alert: str
     budget: str
     payment: str
+    payment_intent: str
+    payment_method: str
 
 
 @dataclass(slots=True)
@@ -287,6 +290,8 @@ def _belongings(cast: Cast, name: str, user_id: int) -> Person:
         alert=cast.set_alert(name),
         budget=cast.make_budget(name),
         payment=a_payment(cast.running.database, user_id, granted.json()["wallet"]),
+        payment_intent=a_payment_intent(cast, name),
+        payment_method=a_saved_card(cast, name),
     )
 
 

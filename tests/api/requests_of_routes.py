@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import httpx
+from api.cards import set_top_up
 from api.cast import OTHER_PASSWORD, SPARE_EMAIL, SPARE_PASSWORD, Cast
 
 BUYING = {
@@ -27,6 +28,12 @@ QUERIES = {
     "GET /v1/budgets": "?wallet={wallet}",
     "GET /v1/announcements": "?wallet={wallet}",
     "GET /v1/payments": "?user_id={user_id}",
+    "GET /v1/payment-methods": "?user_id={user_id}",
+    "DELETE /v1/payment-methods/{payment_method}": "?user_id={user_id}",
+    "GET /v1/top-up": "?user_id={user_id}",
+    "DELETE /v1/top-up": "?user_id={user_id}",
+    "GET /v1/top-up/charges": "?user_id={user_id}",
+    "GET /api/stripe/customer-portal": "?user_id={user_id}",
 }
 # A body of nothing but "{name}" is replaced by the thing itself; a route without a row here has no body.
 BODIES: dict[str, dict[str, Any]] = {
@@ -65,6 +72,20 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/subscriptions/{subscription}/change": {"price": "plan_business"},
     "POST /v1/subscriptions/{subscription}/cancel": {},
     "POST /v1/subscriptions/{subscription}/pause": {},
+    "POST /v1/payment-intents": {"price": "pack_100", "user_id": "{user_id}"},
+    "POST /v1/payment-intents/{payment_intent}/complete": {},
+    "POST /v1/setup-intents": {"user_id": "{user_id}"},
+    "PUT /v1/payment-methods/default": {"payment_method": "{payment_method}", "user_id": "{user_id}"},
+    "POST /v1/portal-sessions": {"user_id": "{user_id}"},
+    # Switched off, so that nothing is charged meanwhile.
+    "PUT /v1/top-up": {
+        "threshold_micro": 5,
+        "price": "pack_100",
+        "monthly_cap_minor": 1000,
+        "enabled": False,
+        "user_id": "{user_id}",
+    },
+    "POST /api/stripe/customer-portal": {"user_id": "{user_id}"},
     "POST /api/cross-app/auth": {"app_id": "{entered}", **SIGN_IN},
     "POST /api/cross-app/refresh": {"refresh_token": "none"},
     "POST /api/cross-app/validate-token": IN_BODY,
@@ -103,6 +124,9 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
         "checkout": person.checkout,
         "subscription": person.subscription,
         "id": person.subscription,
+        "payment_intent": person.payment_intent,
+        # Removed for good, so one that is nobody's for those who may.
+        "payment_method": "pm_nobodys" if label.startswith("DELETE ") else person.payment_method,
         "session_id": person.stripe_session,
         "organisation": person.organisation,
         "app_id": cast.apps["bare app"],
@@ -112,6 +136,8 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
         "token": cast.tokens.get(caller, "none"),
         "entered": cast.apps["seed app"],
     }
+    if label == "DELETE /v1/top-up" and caller in {whose, "admin"}:
+        set_top_up(cast, whose)
     place = (path + QUERIES.get(label, "")).format(**things)
     body = BODIES.get(label)
     filled = None if body is None else {name: _filled(value, things) for name, value in body.items()}

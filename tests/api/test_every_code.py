@@ -72,6 +72,15 @@ HERE: dict[str, tuple[str, str, str, Any]] = {
     "payment_not_found": ("bob", "GET", "/v1/payments/{payment}", None),
     "event_not_found": ("admin", "GET", "/v1/stripe-events/evt_none", None),
     "checkout_not_found": ("bob", "GET", "/v1/checkouts/{checkout}", None),
+    "payment_intent_not_found": ("bob", "GET", "/v1/payment-intents/{payment_intent}", None),
+    "payment_method_not_found": (
+        "ada",
+        "PUT",
+        "/v1/payment-methods/default",
+        {"payment_method": "pm_nobodys"},
+    ),
+    "top_up_rule_not_found": ("admin", "GET", "/v1/top-up", None),
+    "amount_not_sold": ("ada", "POST", "/v1/payment-intents", {"amount_minor": 500, "currency": "usd"}),
 }
 ELSEWHERE = {
     "idempotency_key_missing": "api/test_bad_input.py::test_a_native_post_needs_its_key",
@@ -151,6 +160,7 @@ def test_a_request_provokes_the_code(cast: Cast, code: str) -> None:
         hold=ada.hold,
         checkout=ada.checkout,
         subscription=ada.subscription,
+        payment_intent=ada.payment_intent,
         alert=ada.alert,
         budget=ada.budget,
         payment=ada.payment,

@@ -106,6 +106,18 @@ GET    /v1/payments                            401 200 403 200 403 403 403 200 4
 GET    /v1/payments/{payment}                  401 200 404 200 404 404 404 200 404 404 404 200 404 404
 GET    /v1/payments/{payment}/refunds/preview  401 403 403 403 403 403 403 403 403 403 403 200 403 403
 POST   /v1/payments/{payment}/refunds          401 403 403 403 403 403 403 403 403 403 403 409 403 403
+POST   /v1/payment-intents                     401 201 403 201 403 403 403 403 403 201 403 201 403 403
+GET    /v1/payment-intents/{payment_intent}    401 200 404 200 404 404 404 404 404 200 404 200 404 404
+POST   /v1/payment-intents/{payment_intent}/complete 401 200 404 403 404 404 404 404 404 403 404 200 404 404
+POST   /v1/setup-intents                       401 201 403 201 403 403 403 403 403 201 403 201 403 403
+GET    /v1/payment-methods                     401 200 403 403 403 403 403 403 403 403 403 200 403 403
+PUT    /v1/payment-methods/default             401 200 403 403 403 403 403 403 403 403 403 200 403 403
+DELETE /v1/payment-methods/{payment_method}    401 404 403 403 403 403 403 403 403 403 403 404 403 403
+POST   /v1/portal-sessions                     401 201 403 403 403 403 403 403 403 403 403 201 403 403
+PUT    /v1/top-up                              401 200 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/top-up                              401 200 403 403 403 403 403 403 403 403 403 200 403 403
+DELETE /v1/top-up                              401 204 403 403 403 403 403 403 403 403 403 204 403 403
+GET    /v1/top-up/charges                      401 200 403 403 403 403 403 403 403 403 403 200 403 403
 POST   /api/cross-app/auth                     200 200 200 200 200 401 401 401 401 401 401 200 200 200
 POST   /api/cross-app/refresh                  401 401 401 401 401 401 401 401 401 401 401 401 401 401
 POST   /api/cross-app/validate-token           401 401 401 200 401 401 401 401 401 401 401 401 401 401
@@ -121,6 +133,8 @@ POST   /api/stripe/create-subscription         401 200 403 200 403 403 403 403 4
 DELETE /api/stripe/subscriptions/{id}          401 409 404 409 404 404 404 404 404 409 404 409 404 404
 GET    /api/stripe/subscriptions/{user_id}     401 200 403 200 403 403 403 403 403 200 403 200 403 403
 GET    /api/stripe/user-subscriptions          401 200 200 200 403 403 403 403 403 401 403 200 200 403
+GET    /api/stripe/customer-portal             401 200 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /api/stripe/customer-portal             401 200 403 403 403 403 403 403 403 403 403 200 403 403
 GET    /api/stripe/products                    200 200 200 200 200 200 200 200 200 200 200 200 200 200
 POST   /api/stripe/webhook                     400 400 400 400 400 400 400 400 400 400 400 400 400 400
 POST   /api/credits/purchase                   401 200 200 200 403 403 403 403 403 401 403 200 200 403
@@ -214,6 +228,7 @@ def _tells_nothing(answer: httpx.Response, email: str) -> None:
         ("/v1/transfers/{0.transfer}", "/v1/transfers/trf_999999_1"),
         ("/v1/holds/{0.hold}", "/v1/holds/hld_999999_1"),
         ("/v1/checkouts/{0.checkout}", "/v1/checkouts/chk_999999"),
+        ("/v1/payment-intents/{0.payment_intent}", "/v1/payment-intents/pin_999999"),
         ("/api/credits/session/{0.stripe_session}", "/api/credits/session/cs_test_nobodys"),
         ("/v1/subscriptions/{0.subscription}", "/v1/subscriptions/sbs_999999"),
         ("/v1/subscriptions?user_id={0.user_id}", "/v1/subscriptions?user_id=999999"),

@@ -18,7 +18,8 @@ from tallybook.domain.errors import (
 )
 from tallybook.domain.payments.reports import SessionReport
 from tallybook.postgres import customers
-from tallybook.stripe.gateway import PINNED_API_VERSION, SessionOrder, StripeGateway
+from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
+from tallybook.stripe.orders import SessionOrder
 
 pytestmark = pytest.mark.timeout(60)
 

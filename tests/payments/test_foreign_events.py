@@ -125,7 +125,7 @@ async def test_events_of_another_account_and_of_other_kinds_are_recorded_and_lef
     [completed] = [e for e in till.events(checkout) if e["type"] == "checkout.session.completed"]
 
     await till.deliver(completed | {"account": "acct_somebody_else"})
-    await till.deliver(completed | {"id": "evt_other_kind", "type": "customer.updated"})
+    await till.deliver(completed | {"id": "evt_other_kind", "type": "product.updated"})
     handled = await work_off(till.ctx)
 
     assert handled == 0

@@ -28,7 +28,8 @@ from tallybook.domain.errors import (
 )
 from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.payments.reports import SessionReport
-from tallybook.stripe.gateway import PINNED_API_VERSION, SessionOrder, StripeGateway
+from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
+from tallybook.stripe.orders import SessionOrder
 from tallybook.usecases import checkouts
 
 pytestmark = pytest.mark.timeout(60)

@@ -113,6 +113,30 @@ class WebhookPayloadError(CreditError):
     default_code = "webhook_payload_invalid"
 
 
+class PaymentIntentNotFoundError(CreditError):
+    """There is no such payment intent, or it is not the caller's."""
+
+    default_code = "payment_intent_not_found"
+
+
+class AmountNotSoldError(CreditError):
+    """An amount alone buys no credits: the service has no rate for the currency."""
+
+    default_code = "amount_not_sold"
+
+
+class PaymentMethodNotFoundError(CreditError):
+    """There is no such saved payment method, or it is not the caller's."""
+
+    default_code = "payment_method_not_found"
+
+
+class TopUpRuleNotFoundError(CreditError):
+    """The wallet has no auto top-up."""
+
+    default_code = "top_up_rule_not_found"
+
+
 class EventNotFoundError(CreditError):
     """There is no such event in the inbox."""
 

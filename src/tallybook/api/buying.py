@@ -28,9 +28,15 @@ class CheckoutTerms(Body):
 
 
 async def open_checkout(
-    ctx: Context, caller: Caller, terms: CheckoutTerms, *, reference: str, key: str | None
+    ctx: Context,
+    caller: Caller,
+    terms: CheckoutTerms,
+    *,
+    reference: str,
+    key: str | None,
+    currency: str | None = None,
 ) -> Opened:
-    """Open the checkout that the terms ask for."""
+    """Open the checkout that the terms ask for; plans have one currency."""
     if terms.mode == "subscription":
         return await opening.open_checkout(
             ctx,
@@ -52,4 +58,5 @@ async def open_checkout(
         user_id=terms.user_id,
         mode=terms.mode,
         key=key,
+        currency=currency,
     )

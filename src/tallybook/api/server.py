@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tallybook.api import health, metrics, pages
 from tallybook.api.documents import document
 from tallybook.api.drawing import drawn, failed
-from tallybook.api.families import credits, cross_app, envelopes, financial, stripe, webhooks_v1
+from tallybook.api.families import credits, cross_app, envelopes, financial, portal, stripe, webhooks_v1
 from tallybook.api.limits import BodyLimit
 from tallybook.api.problems import native
 from tallybook.api.requests import LogRequest, RequestLog, log_request
@@ -32,11 +32,14 @@ from tallybook.api.v1 import (
     holds,
     jwks,
     organisations,
+    payment_intents,
     payments,
     products,
+    saved_methods,
     sessions,
     stripe_events,
     subscriptions,
+    top_ups,
     transfers,
     users,
 )
@@ -57,6 +60,11 @@ NATIVE = (
     checkouts.router,
     payments.router,
     subscriptions.router,
+    payment_intents.router,
+    saved_methods.setups_router,
+    saved_methods.router,
+    saved_methods.portal_router,
+    top_ups.router,
     alerts.router,
     alerts.announcements_router,
     budgets.router,
@@ -68,6 +76,7 @@ FAMILIES = (
     financial.router,
     financial.subscriptions_router,
     stripe.router,
+    portal.router,
     credits.router,
     webhooks_v1.router,
 )

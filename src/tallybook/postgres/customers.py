@@ -112,6 +112,18 @@ async def forget_customer(tx: Transaction, now: datetime, customer: Customer) ->
     return await _customer(tx, customer.user_id)
 
 
+async def stripe_id_of(tx: Transaction, user_id: int) -> str | None:
+    """The user's Stripe customer, if there is one yet."""
+    row = await tx.maybe(_SQL.customer, user_id=user_id)
+    return None if row is None else row["stripe_customer_id"]
+
+
+async def by_stripe_id(tx: Transaction, stripe_customer_id: str) -> Customer | None:
+    """The user who is this Stripe customer; None if it is nobody of ours."""
+    row = await tx.maybe(_SQL.user_of, stripe_customer_id=stripe_customer_id)
+    return None if row is None else await _customer(tx, row["user_id"])
+
+
 async def app_domains(tx: Transaction) -> list[str]:
     """The domains of the active apps."""
     return [row["domain"] for row in await tx.many(_SQL.app_domains)]

@@ -3289,6 +3289,58 @@ ALTER TABLE tallybook.organisations ALTER COLUMN organisation_id ADD GENERATED A
     CACHE 1
 );
 
+CREATE TABLE tallybook.payment_intents (
+    number bigint NOT NULL,
+    intent_id uuid NOT NULL,
+    source text NOT NULL,
+    user_id bigint NOT NULL,
+    wallet_id bigint NOT NULL,
+    app_id integer NOT NULL,
+    key text,
+    terms bytea NOT NULL,
+    lookup_key text,
+    quantity integer NOT NULL,
+    description text NOT NULL,
+    credits_micro bigint NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    saves_method boolean NOT NULL,
+    status text DEFAULT 'intended'::text NOT NULL,
+    attempt integer DEFAULT 1 NOT NULL,
+    stripe_id text,
+    stripe_customer_id text,
+    stripe_payment_method_id text,
+    failure_code text,
+    granted_version bigint,
+    look_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_intents_amount_minor_check CHECK ((amount_minor > 0)),
+    CONSTRAINT payment_intents_check CHECK (((stripe_id IS NULL) OR (stripe_customer_id IS NOT NULL))),
+    CONSTRAINT payment_intents_check1 CHECK (((status = 'succeeded'::text) = (granted_version IS NOT NULL))),
+    CONSTRAINT payment_intents_credits_micro_check CHECK ((credits_micro > 0)),
+    CONSTRAINT payment_intents_quantity_check CHECK (((quantity >= 1) AND (quantity <= 1000))),
+    CONSTRAINT payment_intents_source_check CHECK ((source = ANY (ARRAY['payment_form'::text, 'top_up'::text]))),
+    CONSTRAINT payment_intents_status_check CHECK ((status = ANY (ARRAY['intended'::text, 'open'::text, 'processing'::text, 'needs_action'::text, 'succeeded'::text, 'failed'::text, 'canceled'::text])))
+);
+
+COMMENT ON TABLE tallybook.payment_intents IS 'Payment intents that we started, written down before Stripe is asked; what they cost and bring is bound here.';
+
+COMMENT ON COLUMN tallybook.payment_intents.intent_id IS 'Sent to Stripe with the attempt as the idempotency key, and in the metadata: an unknown outcome is found by it.';
+
+COMMENT ON COLUMN tallybook.payment_intents.stripe_id IS 'The payment intent at Stripe; null until Stripe has answered.';
+
+COMMENT ON COLUMN tallybook.payment_intents.look_at IS 'Of a top-up: until then it is somebody''s work, or need not be looked at; afterwards whoever comes takes it up.';
+
+ALTER TABLE tallybook.payment_intents ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.payment_intents_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE tallybook.payment_lots (
     payment_id bigint NOT NULL,
     wallet_id bigint NOT NULL,
@@ -3581,6 +3633,38 @@ ALTER TABLE tallybook.subscriptions ALTER COLUMN subscription_id ADD GENERATED A
     CACHE 1
 );
 
+CREATE TABLE tallybook.top_up_rules (
+    wallet_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    enabled boolean NOT NULL,
+    threshold_micro bigint NOT NULL,
+    lookup_key text,
+    quantity integer NOT NULL,
+    credits_micro bigint,
+    monthly_cap_minor bigint NOT NULL,
+    currency text NOT NULL,
+    revision integer DEFAULT 1 NOT NULL,
+    declines integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone NOT NULL,
+    stopped text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT top_up_rules_check CHECK (((lookup_key IS NULL) <> (credits_micro IS NULL))),
+    CONSTRAINT top_up_rules_credits_micro_check CHECK ((credits_micro > 0)),
+    CONSTRAINT top_up_rules_monthly_cap_minor_check CHECK ((monthly_cap_minor > 0)),
+    CONSTRAINT top_up_rules_quantity_check CHECK (((quantity >= 1) AND (quantity <= 1000))),
+    CONSTRAINT top_up_rules_stopped_check CHECK ((stopped = ANY (ARRAY['no_saved_card'::text, 'not_sold'::text, 'card_refused'::text, 'declined_too_often'::text]))),
+    CONSTRAINT top_up_rules_threshold_micro_check CHECK ((threshold_micro > 0))
+);
+
+COMMENT ON TABLE tallybook.top_up_rules IS 'When a customer''s saved card is charged, for how much at once and in a month.';
+
+COMMENT ON COLUMN tallybook.top_up_rules.declines IS 'In a row; a charge that succeeds and a change of the rule or the card begin anew.';
+
+COMMENT ON COLUMN tallybook.top_up_rules.not_before IS 'No charge before: after a decline, or when the month''s cap is reached.';
+
+COMMENT ON COLUMN tallybook.top_up_rules.stopped IS 'Why nothing is charged until the customer changes the rule or the card.';
+
 ALTER TABLE tallybook.users ALTER COLUMN user_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME tallybook.users_user_id_seq
     START WITH 1
@@ -3704,6 +3788,15 @@ ALTER TABLE ONLY tallybook.organisation_members
 ALTER TABLE ONLY tallybook.organisations
     ADD CONSTRAINT organisations_pkey PRIMARY KEY (organisation_id);
 
+ALTER TABLE ONLY tallybook.payment_intents
+    ADD CONSTRAINT payment_intents_intent_id_key UNIQUE (intent_id);
+
+ALTER TABLE ONLY tallybook.payment_intents
+    ADD CONSTRAINT payment_intents_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY tallybook.payment_intents
+    ADD CONSTRAINT payment_intents_stripe_id_key UNIQUE (stripe_id);
+
 ALTER TABLE ONLY tallybook.payment_lots
     ADD CONSTRAINT payment_lots_pkey PRIMARY KEY (payment_id, lot_version);
 
@@ -3785,6 +3878,9 @@ ALTER TABLE ONLY tallybook.subscriptions
 ALTER TABLE ONLY tallybook.subscriptions
     ADD CONSTRAINT subscriptions_stripe_subscription_id_key UNIQUE (stripe_subscription_id);
 
+ALTER TABLE ONLY tallybook.top_up_rules
+    ADD CONSTRAINT top_up_rules_pkey PRIMARY KEY (wallet_id);
+
 ALTER TABLE ONLY tallybook.transfers
     ADD CONSTRAINT transfers_pkey PRIMARY KEY (wallet_id, version);
 
@@ -3843,6 +3939,16 @@ CREATE INDEX lots_in_burn_order ON tallybook.lots USING btree (wallet_id, priori
 
 CREATE INDEX organisation_members_by_user ON tallybook.organisation_members USING btree (user_id);
 
+CREATE UNIQUE INDEX payment_intents_by_key ON tallybook.payment_intents USING btree (user_id, app_id, key) WHERE (key IS NOT NULL);
+
+CREATE INDEX payment_intents_by_wallet ON tallybook.payment_intents USING btree (wallet_id, number);
+
+CREATE INDEX payment_intents_due ON tallybook.payment_intents USING btree (look_at) WHERE ((source = 'top_up'::text) AND (status = ANY (ARRAY['intended'::text, 'open'::text, 'processing'::text, 'needs_action'::text])));
+
+CREATE UNIQUE INDEX payment_intents_one_top_up ON tallybook.payment_intents USING btree (wallet_id) WHERE ((source = 'top_up'::text) AND (status = ANY (ARRAY['intended'::text, 'open'::text, 'processing'::text, 'needs_action'::text])));
+
+COMMENT ON INDEX tallybook.payment_intents_one_top_up IS 'One top-up of a wallet at a time, until its outcome is known, whoever tries and however often.';
+
 CREATE INDEX payment_lots_by_lot ON tallybook.payment_lots USING btree (wallet_id, lot_version);
 
 CREATE INDEX payments_by_paid ON tallybook.payments USING btree (paid_at, payment_id);
@@ -3876,6 +3982,8 @@ CREATE INDEX subscriptions_by_status ON tallybook.subscriptions USING btree (sta
 CREATE INDEX subscriptions_by_user ON tallybook.subscriptions USING btree (user_id, subscription_id);
 
 CREATE UNIQUE INDEX subscriptions_one_of_a_family ON tallybook.subscriptions USING btree (user_id, plan_family) WHERE holds_family;
+
+CREATE INDEX top_up_rules_live ON tallybook.top_up_rules USING btree (wallet_id) WHERE (enabled AND (stopped IS NULL));
 
 CREATE INDEX transfers_by_expired_lot ON tallybook.transfers USING btree (wallet_id, lot_version) WHERE (kind = 'expire'::text);
 
@@ -3960,6 +4068,15 @@ ALTER TABLE ONLY tallybook.organisation_members
 ALTER TABLE ONLY tallybook.organisation_members
     ADD CONSTRAINT organisation_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
 
+ALTER TABLE ONLY tallybook.payment_intents
+    ADD CONSTRAINT payment_intents_app_id_fkey FOREIGN KEY (app_id) REFERENCES tallybook.apps(app_id);
+
+ALTER TABLE ONLY tallybook.payment_intents
+    ADD CONSTRAINT payment_intents_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
+
+ALTER TABLE ONLY tallybook.payment_intents
+    ADD CONSTRAINT payment_intents_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
+
 ALTER TABLE ONLY tallybook.payment_lots
     ADD CONSTRAINT payment_lots_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES tallybook.payments(payment_id);
 
@@ -4010,6 +4127,12 @@ ALTER TABLE ONLY tallybook.subscriptions
 
 ALTER TABLE ONLY tallybook.subscriptions
     ADD CONSTRAINT subscriptions_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
+
+ALTER TABLE ONLY tallybook.top_up_rules
+    ADD CONSTRAINT top_up_rules_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
+
+ALTER TABLE ONLY tallybook.top_up_rules
+    ADD CONSTRAINT top_up_rules_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
 
 ALTER TABLE ONLY tallybook.wallet_freezes
     ADD CONSTRAINT wallet_freezes_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
@@ -4247,6 +4370,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisation_members TO tallybook_
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.organisations TO tallybook_runtime;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.payment_intents TO tallybook_runtime;
+
 GRANT SELECT,INSERT ON TABLE tallybook.payment_lots TO tallybook_runtime;
 
 GRANT UPDATE(returned_micro) ON TABLE tallybook.payment_lots TO tallybook_runtime;
@@ -4276,6 +4401,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.subscription_changes TO tallybook_
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.subscription_invoices TO tallybook_runtime;
 
 GRANT SELECT,INSERT ON TABLE tallybook.subscription_trials TO tallybook_runtime;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tallybook.top_up_rules TO tallybook_runtime;
 
 GRANT SELECT ON TABLE tallybook.wallet_freezes TO tallybook_runtime;
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn, TypeVar
 
 import stripe
@@ -19,6 +19,7 @@ from tallybook.domain.errors import (
     StripeRefusedError,
     StripeUnavailableError,
 )
+from tallybook.stripe.readings import id_of
 
 _T = TypeVar("_T")
 _log = structlog.get_logger("tallybook.stripe")
@@ -80,7 +81,20 @@ def _refuse(what: str, failure: stripe.StripeError) -> NoReturn:
         f"Stripe refused: {failure.user_message or 'it gave no reason'}",
         stripe_code=failure.code,
         stripe_status=status,
+        **_declined(failure),
     ) from failure
+
+
+def _declined(failure: stripe.StripeError) -> dict[str, str]:
+    """What a bank said, and the payment intent that it said it about: no webhook need ever tell."""
+    body = failure.json_body
+    error = body.get("error") if isinstance(body, Mapping) else None
+    error = error if isinstance(error, Mapping) else {}
+    told = {
+        "stripe_decline_code": error.get("decline_code"),
+        "stripe_payment_intent": id_of(error.get("payment_intent")),
+    }
+    return {name: value for name, value in told.items() if isinstance(value, str)}
 
 
 def _replayed(failure: stripe.StripeError) -> bool:

@@ -6,7 +6,6 @@ Each write takes an idempotency key from the caller, who wrote its intent down f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -21,6 +20,7 @@ from tallybook.domain.payments.reports import AccountReport, PriceReport, Sessio
 from tallybook.stripe import readings
 from tallybook.stripe.billing import BillingCalls
 from tallybook.stripe.failures import patiently
+from tallybook.stripe.orders import Sales, SessionOrder
 
 PINNED_API_VERSION = "2026-10-28.endive"
 """What the pinned SDK speaks; an upgrade of the package must change it knowingly."""
@@ -28,22 +28,6 @@ PINNED_API_VERSION = "2026-10-28.endive"
 _TIMEOUT_SECONDS = 20
 _NETWORK_RETRIES = 2
 _NOT_FOUND = 404
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOrder:
-    """What a Checkout Session is opened for; the same order with the same key gives the same session."""
-
-    customer_id: str
-    price_id: str
-    quantity: int
-    success_url: str
-    cancel_url: str
-    reference: str
-    metadata: Mapping[str, str]
-    subscribes: bool = False
-    subscription_metadata: Mapping[str, str] = field(default_factory=dict)
-    trial_days: int | None = None
 
 
 class _Http(stripe.HTTPXClient):
@@ -61,12 +45,18 @@ class StripeGateway(BillingCalls):
     """Stripe, seen from here. Safe to share between tasks; ``close`` it at the end."""
 
     def __init__(
-        self, secret_key: str, *, api_base: str = "https://api.stripe.com", api_version: str
+        self,
+        secret_key: str,
+        *,
+        api_base: str = "https://api.stripe.com",
+        api_version: str,
+        sales: Sales | None = None,
     ) -> None:
         """Speak ``api_version`` to ``api_base`` with this secret key; nothing is sent yet."""
         assert stripe.api_version == PINNED_API_VERSION, (stripe.api_version, PINNED_API_VERSION)
         self.api_base = api_base
         self.api_version = api_version
+        self._sales = sales or Sales()
         self._account: AccountReport | None = None
         self._http = _Http(timeout=_TIMEOUT_SECONDS)
         self._client = stripe.StripeClient(
@@ -206,7 +196,7 @@ class StripeGateway(BillingCalls):
             "mode": "subscription" if order.subscribes else "payment",
             "customer": order.customer_id,
             "client_reference_id": order.reference,
-            "line_items": [{"price": order.price_id, "quantity": order.quantity}],
+            "line_items": [order.line],
             "success_url": order.success_url,
             "cancel_url": order.cancel_url,
             "metadata": metadata,
@@ -219,6 +209,12 @@ class StripeGateway(BillingCalls):
         else:
             wanted["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": metadata}}
             wanted["payment_intent_data"] = {"metadata": metadata}
+        if self._sales.promotion_codes:
+            wanted["allow_promotion_codes"] = True
+        if self._sales.automatic_tax:
+            # Where tax is due follows from the address that the customer gives on Stripe's page.
+            wanted["automatic_tax"] = {"enabled": True}
+            wanted["customer_update"] = {"address": "auto"}
         made = await patiently(
             "checkout.sessions.create",
             lambda: self._client.v1.checkout.sessions.create_async(

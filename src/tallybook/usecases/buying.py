@@ -1,23 +1,21 @@
-"""What every purchase at Stripe begins with: the price, the customer, the session. Shared by use cases, none itself."""
+"""What every purchase at Stripe begins with: the price, the session. Shared by use cases, none itself."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from tallybook.domain.catalog.links import Link, find
+from tallybook.domain.catalog.pricing import unit_price
 from tallybook.domain.catalog.products import Product
 from tallybook.domain.errors import (
     AmountOutOfRangeError,
-    BillingError,
     CatalogNotPushedError,
     IdempotencyKeyReusedError,
     ModeMismatchError,
     PriceNotFoundError,
     StripeOutcomeSealedError,
     StripeRefusedError,
-    StripeUnavailableError,
 )
 from tallybook.domain.ids import plain_id
 from tallybook.domain.money import Credits, Money, positive
@@ -26,20 +24,10 @@ from tallybook.domain.payments.checkouts import QUANTITY_MAX, Checkout, Terms
 from tallybook.domain.payments.reports import SessionReport
 from tallybook.postgres import catalog, checkouts, customers, ledger
 from tallybook.postgres.pool import Transaction
-from tallybook.stripe.gateway import SessionOrder, StripeGateway
+from tallybook.stripe.gateway import StripeGateway
+from tallybook.stripe.orders import InlinePrice, SessionOrder
+from tallybook.usecases import buyers
 from tallybook.usecases.context import Context
-
-_T = TypeVar("_T")
-_CUSTOMER_ATTEMPTS = 2
-"""Stripe is asked for a customer so often at one go: a failure that it repeats, then under a new key."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Buyer:
-    """Who buys, as far as Stripe knows, and the name of this database there."""
-
-    customer: customers.Customer
-    deployment: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +120,13 @@ def bound(terms: Terms, product: Product, link: Link) -> Bound:
         AmountOutOfRangeError: that many are not sold at once.
     """
     check_quantity(terms.quantity)
+    unit = unit_price(product, link, terms.currency)
     return Bound(
         terms=terms,
         name=product.name,
         price_id=link.price_id,
         credits=positive(Credits(product.credits.micro * terms.quantity)),
-        price=Money(link.price.minor * terms.quantity, link.price.currency),
+        price=Money(unit.minor * terms.quantity, unit.currency),
     )
 
 
@@ -167,56 +156,13 @@ async def intend(ctx: Context, tx: Transaction, app_id: int, key: str | None, wa
     return found
 
 
-async def with_customer(
-    ctx: Context, stripe: StripeGateway, buyer: Buyer, make: Callable[[str], Awaitable[_T]]
-) -> tuple[str, _T]:
-    """Make something for the buyer's Stripe customer; one who was deleted at Stripe is made anew, once."""
-    customer, customer_id = await known_to_stripe(ctx, stripe, buyer.customer, buyer.deployment)
-    try:
-        return customer_id, await make(customer_id)
-    except StripeRefusedError as refusal:
-        missing = refusal.facts.get("stripe_code") == "resource_missing"
-        if not missing or not await stripe.customer_is_gone(customer_id):
-            raise
-        async with ctx.db.transaction() as tx:
-            customer = await customers.forget_customer(tx, ctx.clock(), customer)
-        customer, customer_id = await known_to_stripe(ctx, stripe, customer, buyer.deployment)
-        return customer_id, await make(customer_id)
-
-
-async def known_to_stripe(
-    ctx: Context, stripe: StripeGateway, customer: customers.Customer, deployment: str
-) -> tuple[customers.Customer, str]:
-    """The user's one Stripe customer and its id; whoever makes it sends the same key, so races make one."""
-    refused: BillingError = StripeUnavailableError()
-    for _ in range(_CUSTOMER_ATTEMPTS):
-        if customer.stripe_customer_id is not None:
-            break
-        try:
-            made = await stripe.create_customer(
-                email=customer.email,
-                metadata={"user_id": str(customer.user_id), "deployment": deployment},
-                idempotency_key=f"customer:{customer.intent_id}:{customer.attempt}",
-            )
-        except (StripeRefusedError, StripeOutcomeSealedError) as refusal:
-            # Stored under this key, or the e-mail changed since it was first sent: only another key can help.
-            refused = refusal
-            async with ctx.db.transaction() as tx:
-                customer = await customers.next_attempt(tx, ctx.clock(), customer)
-        else:
-            async with ctx.db.transaction() as tx:
-                customer = await customers.keep_customer(tx, ctx.clock(), customer, stripe_customer_id=made)
-    if customer.stripe_customer_id is None:
-        raise refused
-    return customer, customer.stripe_customer_id
-
-
 async def opened(
     ctx: Context,
     stripe: StripeGateway,
     checkout: Checkout,
-    buyer: Buyer,
+    buyer: buyers.Buyer,
     *,
+    link: Link | None = None,
     subscribing: Subscribing | None = None,
 ) -> Checkout:
     """The checkout with its session, kept and claimed for the wallet before anybody can learn its URL."""
@@ -228,16 +174,24 @@ async def opened(
         if again.stripe_session_id is not None:
             return None
         return await _session(
-            ctx, stripe, again, customer_id, deployment=buyer.deployment, subscribing=subscribing
+            ctx, stripe, again, customer_id, deployment=buyer.deployment, link=link, subscribing=subscribing
         )
 
-    customer_id, report = await with_customer(ctx, stripe, buyer, make)
+    customer_id, report = await buyers.with_customer(ctx, stripe, buyer, make)
     if report is not None:
         return await _keep(ctx, checkout, report, customer_id)
     async with ctx.db.snapshot() as tx:
         found = await checkouts.by_id(tx, checkout.checkout_id)
     assert found is not None
     return found
+
+
+def _inline(checkout: Checkout, link: Link | None) -> InlinePrice | None:
+    """The price to be sent along, for a currency that the Stripe price is not in."""
+    if link is None or checkout.price.currency == link.price.currency:
+        return None
+    unit = Money(checkout.price.minor // checkout.quantity, checkout.price.currency)
+    return InlinePrice(product_id=link.product_id, unit=unit)
 
 
 async def _session(
@@ -247,6 +201,7 @@ async def _session(
     customer_id: str,
     *,
     deployment: str,
+    link: Link | None,
     subscribing: Subscribing | None,
 ) -> SessionReport:
     reference = plain_id("chk", checkout.checkout_id)
@@ -264,6 +219,7 @@ async def _session(
             "lookup_key": checkout.lookup_key,
             "deployment": deployment,
         },
+        inline=_inline(checkout, link),
         subscribes=subscribing is not None,
         subscription_metadata=subscribing.metadata if subscribing is not None else {},
         trial_days=subscribing.trial_days if subscribing is not None else None,

@@ -11,7 +11,7 @@ from tallybook.domain.payments import return_urls
 from tallybook.domain.payments.checkouts import Checkout, Opened, Terms
 from tallybook.postgres import checkouts, customers
 from tallybook.stripe.gateway import configured
-from tallybook.usecases import buying
+from tallybook.usecases import buyers, buying
 from tallybook.usecases.context import Context
 
 
@@ -26,10 +26,12 @@ async def open_checkout(
     user_id: int | None,
     mode: str,
     key: str | None,
+    currency: str | None = None,
 ) -> Opened:
     """Open a hosted checkout for a product; what it costs and brings is bound now.
 
-    ``reference`` is a lookup key, an alias, a Stripe price id or a package's integer. An unknown outcome is
+    ``reference`` is a lookup key, an alias, a Stripe price id or a package's integer; ``currency`` is one that the
+    catalogue has a price for, by default that of the product's Stripe price. An unknown outcome is
     retried by asking again with the same ``key``: Stripe is then asked with the same key too.
 
     Raises:
@@ -49,6 +51,7 @@ async def open_checkout(
         quantity=quantity,
         success_url=return_urls.with_session_id(success_url, ctx.pages_url),
         cancel_url=cancel_url,
+        currency=currency,
     )
     bound = buying.bound(terms, product, link)
     identity = await stripe.account()
@@ -60,8 +63,8 @@ async def open_checkout(
         checkout = await buying.intend(ctx, tx, caller.app_id, caller.scoped_key(key), bound)
     if checkout.stripe_session_id is not None:
         return Opened(checkout=checkout, replayed=True)
-    who = buying.Buyer(customer=customer, deployment=str(account.deployment_id))
-    return Opened(checkout=await buying.opened(ctx, stripe, checkout, who), replayed=False)
+    who = buyers.Buyer(customer=customer, deployment=str(account.deployment_id))
+    return Opened(checkout=await buying.opened(ctx, stripe, checkout, who, link=link), replayed=False)
 
 
 async def checkout(ctx: Context, caller: Caller, checkout_id: int) -> Checkout:

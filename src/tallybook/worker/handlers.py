@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from tallybook.domain.payments.handled import (
+    CARD_TYPES,
     CHARGE_TYPES,
     DISPUTE_TYPES,
     INVOICE_TYPES,
+    METHOD_TYPES,
     PAYMENT_TYPES,
     REFUND_TYPES,
     SESSION_TYPES,
+    SETUP_TYPES,
     SUBSCRIPTION_TYPES,
     left_alone_as,
 )
 from tallybook.domain.payments.inbox import ClaimedEvent
 from tallybook.usecases import events, fulfilment, money_back
+from tallybook.usecases.cards import saved_methods
+from tallybook.usecases.cards import settling as cards_settling
 from tallybook.usecases.context import Context
 from tallybook.usecases.subscriptions import settling
 
@@ -33,7 +38,9 @@ async def handle(ctx: Context, event: ClaimedEvent) -> None:
         await settling.settle_session(ctx, event.object_id)
         await fulfilment.settle_checkout(ctx, event.object_id, lease=event.lease)
     elif event.type in PAYMENT_TYPES:
-        await fulfilment.settle_payment(ctx, event.object_id, lease=event.lease)
+        await _payment(ctx, event, event.object_id)
+    elif event.type in CARD_TYPES:
+        await _card(ctx, event, event.object_id)
     elif event.type in CHARGE_TYPES | REFUND_TYPES | DISPUTE_TYPES:
         await _money_back(ctx, event, event.object_id)
     elif event.type in SUBSCRIPTION_TYPES:
@@ -55,4 +62,20 @@ async def _money_back(ctx: Context, event: ClaimedEvent, object_id: str) -> None
     else:
         settled = await money_back.settle_dispute(ctx, object_id, lease=event.lease)
     if settled.unsettled_payment is not None:
-        await fulfilment.settle_payment(ctx, settled.unsettled_payment, lease=event.lease)
+        await _payment(ctx, event, settled.unsettled_payment)
+
+
+async def _payment(ctx: Context, event: ClaimedEvent, payment_intent_id: str) -> None:
+    """A payment intent that we started ourselves, or one of a session of ours; any other is foreign."""
+    if await cards_settling.settle(ctx, payment_intent_id, lease=event.lease) is None:
+        await fulfilment.settle_payment(ctx, payment_intent_id, lease=event.lease)
+
+
+async def _card(ctx: Context, event: ClaimedEvent, object_id: str) -> None:
+    """What a customer can be charged with."""
+    if event.type in SETUP_TYPES:
+        await saved_methods.follow_setup(ctx, object_id, lease=event.lease)
+    elif event.type in METHOD_TYPES:
+        await saved_methods.follow_method(ctx, object_id, lease=event.lease)
+    else:
+        await saved_methods.follow_customer(ctx, object_id, lease=event.lease)

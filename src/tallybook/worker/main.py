@@ -16,6 +16,7 @@ from tallybook.usecases.context import Context
 from tallybook.worker.alerts import watch_alerts
 from tallybook.worker.handlers import handle
 from tallybook.worker.settling import settle_what_is_due
+from tallybook.worker.topping_up import top_up
 
 _log = structlog.get_logger("tallybook.worker")
 LANES = 4
@@ -47,6 +48,8 @@ async def _settle_events(ctx: Context, stop: asyncio.Event, lanes: int, poll_sec
             group.create_task(watch_alerts(ctx, stop)),
             group.create_task(settle_what_is_due(ctx, stop)),
         ]
+        if ctx.stripe is not None:
+            helpers.append(group.create_task(top_up(ctx, stop)))
         workers = [group.create_task(_lane(ctx, stop, wake, poll_seconds)) for _ in range(lanes)]
         await stop.wait()
         wake.set()

@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from tallybook.api.pages import paying, routes
+from tallybook.api.pages import paying, routes, topping_up
 
 router = APIRouter(include_in_schema=False)
 router.include_router(routes.router)
 router.include_router(paying.router)
+router.include_router(topping_up.router)
 
 __all__ = ["router"]

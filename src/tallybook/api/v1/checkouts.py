@@ -41,6 +41,10 @@ class CheckoutBody(CheckoutTerms):
             examples=["package_starter"],
         ),
     ]
+    currency: Annotated[
+        str | None,
+        Field(pattern="^[a-z]{3}$", description="One that the product has a price in.", examples=["usd"]),
+    ] = None
 
 
 class CheckoutShape(Shape):
@@ -66,7 +70,7 @@ async def create_checkout(
     ctx: Ctx, caller: CallerDep, key: IdempotencyKey, body: CheckoutBody, response: Response
 ) -> CheckoutShape:
     """Open a hosted checkout; send the customer to ``url``."""
-    opened = await open_checkout(ctx, caller, body, reference=body.price, key=key)
+    opened = await open_checkout(ctx, caller, body, reference=body.price, key=key, currency=body.currency)
     if opened.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return _shape(opened.checkout)

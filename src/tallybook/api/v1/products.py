@@ -13,6 +13,13 @@ from tallybook.usecases import catalog
 router = APIRouter(prefix="/v1/products", tags=["products"], responses=problems())
 
 
+class PriceShape(Shape):
+    """What one costs in another currency."""
+
+    amount_minor: int = Field(examples=[900])
+    currency: str = Field(examples=["eur"])
+
+
 class ProductShape(Shape):
     """A product: so many micro-credits for so much, once or per interval."""
 
@@ -26,6 +33,7 @@ class ProductShape(Shape):
     credits_micro: int = Field(examples=[1_000_000_000])
     amount_minor: int = Field(description="In the smallest unit of the currency.", examples=[1000])
     currency: str = Field(examples=["usd"])
+    other_prices: list[PriceShape] = Field(description="In other currencies.")
     interval: str | None = Field(examples=[None])
     stripe_price_id: str | None = Field(description="Once it was pushed to Stripe.", examples=["price_123"])
 
@@ -57,6 +65,9 @@ def _shape(offer: catalog.Offer) -> ProductShape:
         credits_micro=product.credits.micro,
         amount_minor=offer.price.minor,
         currency=offer.price.currency,
+        other_prices=[
+            PriceShape(amount_minor=price.minor, currency=price.currency) for price in product.prices
+        ],
         interval=product.interval,
         stripe_price_id=offer.price_id,
     )

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from tallybook.domain.errors import CatalogError
+from tallybook.domain.errors import AmountOutOfRangeError, CatalogError
 from tallybook.domain.money import Credits, Money
+from tallybook.domain.rates import MINOR_MAX, Rate, chargeable, parse_prices, parse_rates
 
 _LOOKUP_KEY = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _CURRENCY = re.compile(r"[a-z]{3}")
@@ -24,8 +25,7 @@ _NO_CREDITS = Credits(0)
 _OF_PLANS = {"interval", "plan_family", "credits_expire", "trial_days", "trial_credits"}
 _TRIAL_DAYS_MAX = 730
 """The most that Stripe allows: https://docs.stripe.com/api/subscriptions/create (trial_period_days)."""
-AMOUNT_MINOR_MAX = 99_999_999
-"""The most that Stripe charges at once, in minor units: https://docs.stripe.com/currencies#minimum-and-maximum."""
+AMOUNT_MINOR_MAX = MINOR_MAX
 
 
 class Family(StrEnum):
@@ -46,6 +46,7 @@ class Product:
     """One line of the catalogue: so many credits for so much money, once or per interval.
 
     ``id`` is the permanent integer of a package. ``forced_price_id`` is a Stripe price that the settings name.
+    ``prices`` are what it costs in other currencies.
 
     Of a plan: of each ``plan_family`` a user has one at a time; its credits stay or, with ``credits_expire``, end with
     the period they were paid for; ``trial_days`` are free and bring ``trial_credits``, once for each user and family.
@@ -67,6 +68,11 @@ class Product:
     credits_expire: bool = False
     trial_days: int | None = None
     trial_credits: Credits = _NO_CREDITS
+    prices: tuple[Money, ...] = ()
+
+    def price_in(self, currency: str) -> Money | None:
+        """What one costs in another currency than its own, if it is sold in it."""
+        return next((price for price in self.prices if price.currency == currency), None)
 
     @property
     def mode(self) -> str:
@@ -84,9 +90,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Every product, in the order of the file."""
+    """Every product, in the order of the file, and the rates at which credits are sold without one."""
 
     products: tuple[Product, ...]
+    rates: tuple[Rate, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Catalog:
@@ -99,7 +106,7 @@ class Catalog:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as problem:
             raise CatalogError(f"The catalogue is not valid TOML: {problem}.") from None
-        known = {"currency", "families", *(family.section for family in Family)}
+        known = {"currency", "families", "rates", *(family.section for family in Family)}
         _refuse_unknown("the catalogue", document, known)
         currency = document.get("currency", "usd")
         switches = _switches(document.get("families", {}))
@@ -109,7 +116,7 @@ class Catalog:
             for place, line in enumerate(_lines(document, family))
         )
         _refuse_doubles(products)
-        return cls(products)
+        return cls(products, parse_rates(document.get("rates", {})))
 
     def with_prices(self, forced: Mapping[str, str]) -> Catalog:
         """The same catalogue, sold at the Stripe prices that the settings name by lookup key.
@@ -126,7 +133,7 @@ class Catalog:
             replace(product, forced_price_id=forced.get(product.lookup_key)) for product in self.products
         )
         _refuse_doubles(products)
-        return Catalog(products)
+        return replace(self, products=products)
 
     @property
     def on_sale(self) -> tuple[Product, ...]:
@@ -136,6 +143,10 @@ class Catalog:
     def by_lookup_key(self, lookup_key: str) -> Product | None:
         """The product of this lookup key, on sale or not: what was sold before still has its subscribers."""
         return next((product for product in self.products if product.lookup_key == lookup_key), None)
+
+    def rate(self, currency: str) -> Rate | None:
+        """At which rate credits are sold in a currency, if they are."""
+        return next((rate for rate in self.rates if rate.price.currency == currency), None)
 
     def find(self, reference: str | int) -> Product | None:
         """The product on sale with this lookup key, alias, forced Stripe price id or (an integer) package id."""
@@ -176,6 +187,8 @@ def _product(
     at = f"{family.section}[{place}]"
     known = {"lookup_key", "name", "description", "credits", "amount_minor", "currency"}
     known |= {"aliases", "badge", "enabled"}
+    if family is not Family.PLAN:
+        known.add("prices")
     known |= {Family.PACKAGE: {"id"}, Family.PACK: set(), Family.PLAN: _OF_PLANS}[family]
     _refuse_unknown(at, line, known)
     key = _text(at, line, "lookup_key")
@@ -198,11 +211,12 @@ def _product(
         name=_text(at, line, "name"),
         description=_text(at, line, "description"),
         credits=Credits.whole(_integer(at, line, "credits", most=_CREDITS_MAX)),
-        price=Money(_integer(at, line, "amount_minor", most=AMOUNT_MINOR_MAX), money_in),
+        price=(price := _price(at, line, money_in)),
         interval=interval,
         aliases=_aliases(at, line),
         badge=_text(at, line, "badge") if "badge" in line else None,
         enabled=enabled and own_switch,
+        prices=parse_prices(at, line.get("prices", {}), price),
         **(_of_plan(at, line) if family is Family.PLAN else {}),
     )
 
@@ -225,6 +239,16 @@ def _of_plan(at: str, line: Mapping[str, Any]) -> dict[str, Any]:
         "trial_days": trial_days,
         "trial_credits": Credits.whole(given),
     }
+
+
+def _price(at: str, line: Mapping[str, Any], currency: str) -> Money:
+    price = Money(_integer(at, line, "amount_minor", most=AMOUNT_MINOR_MAX), currency)
+    try:
+        return chargeable(price)
+    except AmountOutOfRangeError:
+        raise CatalogError(
+            f"{at}.amount_minor: the last of three decimals is always zero at Stripe."
+        ) from None
 
 
 def _aliases(at: str, line: Mapping[str, Any]) -> tuple[str, ...]:

@@ -173,6 +173,30 @@ class WebhookPayloadError(BillingError):
     code = "webhook_payload_invalid"
 
 
+class PaymentIntentNotFoundError(BillingError):
+    """There is no such payment intent, or it is not yours."""
+
+    code = "payment_intent_not_found"
+
+
+class AmountNotSoldError(BillingError):
+    """An amount alone buys no credits: name a price, or set a rate for this currency in the catalogue."""
+
+    code = "amount_not_sold"
+
+
+class PaymentMethodNotFoundError(BillingError):
+    """There is no such saved payment method, or it is not yours."""
+
+    code = "payment_method_not_found"
+
+
+class TopUpRuleNotFoundError(BillingError):
+    """This wallet has no auto top-up."""
+
+    code = "top_up_rule_not_found"
+
+
 class EventNotFoundError(BillingError):
     """There is no such event in the inbox."""
 

@@ -143,6 +143,24 @@ class Caller:
             raise PermissionDeniedError("Sign in to Tallybook itself for this, not through an app.")
         return self.user_id
 
+    def cardholder(self, user_id: int | None) -> int:
+        """The user whose saved cards this call is about: the caller's own, or one that an admin names.
+
+        An app may open purchases for its users, who then pay themselves; what was saved is charged, shown and
+        removed only for the user, signed in to the house itself.
+
+        Raises:
+            AuthenticationRequiredError: the caller is no user. PermissionDeniedError: another user's, or in an app.
+        """
+        if user_id is not None and self.rules_the_house:
+            return user_id
+        if self.by_key or self.hold_token is not None:
+            raise PermissionDeniedError("Saved cards are the user's own: no key of an app reaches them.")
+        own = self.own_user_in_house()
+        if user_id not in {None, own}:
+            raise PermissionDeniedError("This belongs to another user.")
+        return own
+
     def require_grant(self) -> None:
         """Refuse unless the caller may add credits: an admin of the house, or an app's key with the permission.
 

@@ -45,9 +45,10 @@ class Terms:
     quantity: int
     success_url: str
     cancel_url: str
+    currency: str | None = None
 
     def digest(self) -> bytes:
-        """Equal for equal terms."""
+        """Equal for equal terms; without a currency it is what it was before there were several."""
         parts = [
             self.user_id,
             self.lookup_key,
@@ -55,6 +56,7 @@ class Terms:
             self.quantity,
             self.success_url,
             self.cancel_url,
+            *([] if self.currency is None else [self.currency]),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).digest()
 

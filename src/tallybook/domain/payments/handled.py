@@ -10,8 +10,29 @@ SESSION_TYPES = frozenset(
 )
 """Their object is a Checkout Session."""
 
-PAYMENT_TYPES = frozenset({"payment_intent.succeeded", "payment_intent.payment_failed"})
-"""Their object is a payment intent; it leads to the session that started it, or it is foreign."""
+PAYMENT_TYPES = frozenset(
+    {
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.requires_action",
+        "payment_intent.processing",
+        "payment_intent.canceled",
+    }
+)
+"""Their object is a payment intent: one that we started, or it leads to the session that did, or it is foreign."""
+
+SETUP_TYPES = frozenset({"setup_intent.succeeded", "setup_intent.setup_failed"})
+"""Their object is a setup intent."""
+
+METHOD_TYPES = frozenset(
+    {"payment_method.attached", "payment_method.detached", "payment_method.automatically_updated"}
+)
+"""Their object is a payment method."""
+
+CUSTOMER_TYPES = frozenset({"customer.updated", "customer.deleted"})
+"""Their object is a customer."""
+
+CARD_TYPES = SETUP_TYPES | METHOD_TYPES | CUSTOMER_TYPES
 
 CHARGE_TYPES = frozenset({"charge.refunded"})
 """Their object is a charge."""
@@ -64,6 +85,7 @@ HANDLED_TYPES = (
     | DISPUTE_TYPES
     | SUBSCRIPTION_TYPES
     | INVOICE_TYPES
+    | CARD_TYPES
 )
 
 

@@ -24,6 +24,10 @@ SELECT user_id, email, intent_id, attempt, stripe_customer_id
 FROM tallybook.stripe_customers INNER JOIN tallybook.users USING (user_id)
 WHERE user_id = :user_id;
 
+-- name: user_of
+-- The user who is a Stripe customer.
+SELECT user_id FROM tallybook.stripe_customers WHERE stripe_customer_id = :stripe_customer_id;
+
 -- name: keep_customer
 -- Keep the Stripe customer that the intent became, unless another request did or the intent was given up.
 UPDATE tallybook.stripe_customers SET stripe_customer_id = :stripe_customer_id, updated_at = :now

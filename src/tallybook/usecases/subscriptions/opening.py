@@ -32,7 +32,7 @@ from tallybook.postgres.pool import Transaction
 from tallybook.postgres.subscriptions import Attempt, Plan
 from tallybook.stripe.billing import SubscriptionOrder
 from tallybook.stripe.gateway import StripeGateway, configured
-from tallybook.usecases import buying
+from tallybook.usecases import buyers, buying
 from tallybook.usecases.context import Context
 from tallybook.usecases.subscriptions import placing, settling
 
@@ -219,7 +219,7 @@ async def _begun(
     ctx: Context,
     stripe: StripeGateway,
     attempt: Subscription,
-    who: buying.Buyer,
+    who: buyers.Buyer,
     payment_method_id: str | None,
 ) -> Subscription:
     """The attempt with its subscription at Stripe; an unknown outcome is retried by the same key."""
@@ -248,7 +248,7 @@ async def _begun(
                 await subscriptions.next_attempt(tx, ctx.clock(), again)
             raise
 
-    customer_id, report = await buying.with_customer(ctx, stripe, who, make)
+    customer_id, report = await buyers.with_customer(ctx, stripe, who, make)
     async with ctx.db.transaction() as tx:
         began = await subscriptions.began(
             tx,

@@ -11,7 +11,7 @@ from tallybook.domain.payments.subscriptions import Subscription, SubscriptionSt
 from tallybook.postgres import checkouts, customers, subscriptions
 from tallybook.postgres.pool import Transaction
 from tallybook.stripe.gateway import StripeGateway
-from tallybook.usecases import buying
+from tallybook.usecases import buyers
 from tallybook.usecases.context import Context
 from tallybook.usecases.subscriptions import settling
 
@@ -31,7 +31,7 @@ class PlaceTakenError(Exception):
 
 async def place_taken(
     ctx: Context, stripe: StripeGateway, user_id: int, take: Callable[[Transaction], Awaitable[_T]]
-) -> tuple[buying.Buyer, _T]:
+) -> tuple[buyers.Buyer, _T]:
     """Take the family's place, from an attempt that can be closed at Stripe if need be."""
     identity = await stripe.account()
     for _ in range(_TAKEOVERS):
@@ -46,7 +46,7 @@ async def place_taken(
             if taken.holder is not None:
                 await _cleared(ctx, stripe, taken.holder)
         else:
-            return buying.Buyer(customer=customer, deployment=str(account.deployment_id)), mine
+            return buyers.Buyer(customer=customer, deployment=str(account.deployment_id)), mine
     raise SubscriptionSupersededError
 
 
