@@ -34,6 +34,12 @@ def drop(call: Call, object_id: str, *whats: str) -> None:
         call.store.db.execute("DELETE FROM alarms WHERE object = ? AND what = ?", (object_id, what))
 
 
+def due(store: Store, clock: str, until: int) -> bool:
+    """Return whether an alarm of a clock is due at `until`."""
+    sql = "SELECT EXISTS (SELECT 1 FROM alarms WHERE clock = ? AND at <= ?)"
+    return bool(store.db.execute(sql, (clock, until)).fetchone()[0])
+
+
 def take(store: Store, clock: str, until: int) -> Alarm | None:
     """Remove and return the earliest alarm of a clock that is due at `until`."""
     row = store.db.execute(

@@ -87,6 +87,7 @@ def create_app(
         timekeeper.wake()
 
     sandbox.wake = wake
+    sandbox.catch_up = timekeeper.catch_up
 
     @asynccontextmanager
     async def life(_app: Starlette) -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ payment flow. Leaves checkout sessions to ``checkout`` and HTTP to ``api``.
 
 from dataclasses import dataclass
 
-from stripe_sandbox import alarms, cards
+from stripe_sandbox import alarms, banks, cards
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, CardError
 from stripe_sandbox.ids import random_text
@@ -16,6 +16,7 @@ from stripe_sandbox.shapes import methods, payments
 FINAL = frozenset({"succeeded", "canceled"})
 CONFIRMABLE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 
+SETTLE = "payment_intent.settle"
 _FEE_PER_MILLE = 29
 _FEE_FIXED = 30
 
@@ -34,9 +35,13 @@ def new_card(call: Call, card: cards.TestCard, look: Json, billing: Json | None 
     return call.add(body, private={"number": card.number})
 
 
-def new_bank(call: Call, currency: str, billing: Json | None = None) -> Json:
-    """Write down a bank debit in the scheme of the currency."""
-    return call.add(methods.bank_method(call.now, bank_scheme(currency), billing))
+def new_bank(call: Call, currency: str, billing: Json | None = None, iban: str = "") -> Json:
+    """Write down a bank debit in the scheme of the currency; how a test account's debits end stays private."""
+    body = methods.bank_method(call.now, bank_scheme(currency), billing)
+    if not iban:
+        return call.add(body)
+    body["sepa_debit"] |= banks.details(iban)
+    return call.add(body, private=banks.debit(iban).note())
 
 
 def bank_scheme(currency: str) -> str:
@@ -46,6 +51,8 @@ def bank_scheme(currency: str) -> str:
 
 def confirm(call: Call, intent: Json, method: Json, *, off_session: bool = False) -> Attempt:
     """Try to take the money with a payment method."""
+    if method["type"] not in intent["payment_method_types"]:
+        raise not_allowed(intent, method)
     intent = intent | {
         "payment_method": method["id"],
         "last_payment_error": None,
@@ -66,6 +73,16 @@ def confirm(call: Call, intent: Json, method: Json, *, off_session: bool = False
     if refused is not None:
         return Attempt(_decline(call, intent, method, refused), refused)
     return Attempt(_succeed(call, intent, method))
+
+
+def not_allowed(intent: Json, method: Json) -> ApiError:
+    """Return the refusal of a payment method whose type the intent does not take."""
+    allowed = ", ".join(intent["payment_method_types"])
+    message = (
+        f"The PaymentMethod provided ({method['type']}) is not allowed for this intent. "
+        f"Please attach a PaymentMethod of one of these types: {allowed}."
+    )
+    return ApiError(message, param="payment_method")
 
 
 def authenticate(call: Call, intent: Json, *, passed: bool) -> Attempt:
@@ -239,6 +256,9 @@ def _last_error(refusal: ApiError, method: Json, *, charge: str | None) -> Json:
 def _process(call: Call, intent: Json, method: Json) -> Json:
     charge = payments.charge(call.now, intent, method, {"status": "pending"})
     call.add(charge, "charge.pending")
+    notes = call.store.private(method["id"])
+    if "debit_after" in notes:
+        alarms.put(call, intent["id"], SETTLE, call.now + int(notes["debit_after"]))
     intent = intent | {"status": "processing", "latest_charge": charge["id"]}
     return call.save(intent, "payment_intent.processing")
 

@@ -39,7 +39,7 @@ def succeed(call: Call, refund: Json) -> Json:
     """End a pending refund well."""
     _need(refund, "pending")
     done = {name: value for name, value in refund.items() if name != "pending_reason"}
-    return _told(call, done | {"status": "succeeded"}, refund)
+    return told(call, done | {"status": "succeeded"}, refund)
 
 
 def fail(call: Call, refund: Json, reason: str = "lost_or_stolen_card") -> Json:
@@ -51,7 +51,7 @@ def fail(call: Call, refund: Json, reason: str = "lost_or_stolen_card") -> Json:
     call.add(back)
     done = {name: value for name, value in refund.items() if name != "pending_reason"}
     done |= {"status": "failed", "failure_reason": reason, "failure_balance_transaction": back["id"]}
-    _told(call, done, refund)
+    told(call, done, refund)
     call.emit("refund.failed", done)
     charge = call.need("charge", refund["charge"])
     _count(call, charge, -refund["amount"], "charge.updated")
@@ -96,7 +96,8 @@ def _referenced(call: Call, refund: Json) -> Json:
     return call.save(updated, "refund.updated", refund)
 
 
-def _told(call: Call, after: Json, before: Json) -> Json:
+def told(call: Call, after: Json, before: Json) -> Json:
+    """Save a refund and tell of the change under both of its names."""
     call.save(after, "refund.updated", before)
     call.emit("charge.refund.updated", after, before)
     return after

@@ -18,7 +18,7 @@ from stripe_sandbox.store import Store
 
 
 def _nobody() -> None:
-    """Wake nobody: nothing sends events yet."""
+    """Stand for who is not there yet."""
 
 
 @dataclass
@@ -33,6 +33,8 @@ class Sandbox:
     """Seconds that each write waits before it is worked on; set by a test."""
     wake: Callable[[], None] = _nobody
     """Told after each commit that may have written events."""
+    catch_up: Callable[[], None] = _nobody
+    """Asked before each API request: what is due in real time has then happened."""
     keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ def payment_of(call: Call, session: Json, method: Json) -> Json:
         "metadata": given.get("metadata", {}),
         "receipt_email": given.get("receipt_email"),
         "setup_future_usage": given.get("setup_future_usage"),
+        "shipping": payments.shipping(given.get("shipping")),
         "payment_method_types": session["payment_method_types"],
     }
     body = payments.payment_intent(call.now, fields)

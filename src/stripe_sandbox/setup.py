@@ -30,6 +30,8 @@ def create(call: Call, fields: Json, notes: Json) -> Json:
 
 def confirm(call: Call, intent: Json, method: Json) -> Attempt:
     """Check a payment method, and save it to the intent's customer."""
+    if method["type"] not in intent["payment_method_types"]:
+        raise payment.not_allowed(intent, method)
     intent = intent | {"payment_method": method["id"], "last_setup_error": None, "next_action": None}
     if method["type"] != "card":
         return Attempt(_succeed(call, intent, method))

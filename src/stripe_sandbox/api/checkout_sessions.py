@@ -1,7 +1,7 @@
 """``/v1/checkout/sessions`` in all three modes. Leaves its lines to ``session_lines``, paying to ``checkout``."""
 
 from stripe_sandbox import checkout, payment, reckoning
-from stripe_sandbox.api import changes, lists, session_lines, terms
+from stripe_sandbox.api import changes, lists, older, session_lines, terms
 from stripe_sandbox.api.routes import LIST, endpoint
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, only, unsupported
@@ -14,7 +14,7 @@ _HALF_HOUR = 30 * 60
 _MOST_LINES = 100
 _INVOICE = ("enabled", "invoice_data")
 _INVOICE_DATA = ("custom_fields", "description", "footer", "metadata")
-_INTENT_DATA = ("description", "metadata", "receipt_email", "setup_future_usage")
+_INTENT_DATA = ("description", "metadata", "receipt_email", "setup_future_usage", "shipping")
 _SETUP_DATA = ("description", "metadata")
 _SUBSCRIPTION_DATA = (
     "description",
@@ -54,6 +54,7 @@ _URLS = ("success_url", "cancel_url")
     "discounts",
     "subscription_data",
     "setup_intent_data",
+    older.METHOD_TYPES,
 )
 def create(call: Call) -> Json:
     """Open a session; prices and quantities are bound now."""
@@ -236,7 +237,9 @@ def _fields(call: Call, lines: list[Json]) -> Json:
         "expires_at": params.get("expires_at", call.now + _DAY),
         "metadata": changes.metadata(params.get("metadata")),
         "mode": mode,
-        "payment_method_types": ["card", payment.bank_scheme(currency or "usd")],
+        "payment_method_types": params.get(
+            older.METHOD_TYPES, ["card", payment.bank_scheme(currency or "usd")]
+        ),
         "payment_method_collection": params.get(
             "payment_method_collection", "always" if mode == "subscription" else "if_required"
         ),

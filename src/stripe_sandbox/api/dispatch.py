@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from stripe_sandbox import clocks, expand, forms, spec, versions
-from stripe_sandbox.api import access, routes
+from stripe_sandbox.api import access, older, routes
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, unsupported
 from stripe_sandbox.idempotency import Kept, fingerprint
@@ -23,10 +23,6 @@ from stripe_sandbox.sandbox import Sandbox
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_BODY = 1_000_000
-
-_REMOVED = "payment_method_types"
-_REMOVED_FROM = ("/v1/checkout/sessions", "/v1/payment_intents", "/v1/setup_intents")
-"""Endive no longer takes the parameter there (docs.stripe.com/changelog/endive)."""
 
 _OWN_PARAMS = {"/v1/payment_pages/{}/confirm", "/v1/payment_pages/{}"}
 """Endpoints that the published types do not name; their handlers check for themselves."""
@@ -43,6 +39,7 @@ class _Asked:
     request_id: str
     base_url: str
     version: str
+    named_version: str | None
 
 
 async def answer(request: Request) -> JSONResponse:
@@ -102,6 +99,7 @@ async def _decoded(request: Request, request_id: str) -> _Asked:
         request_id=request_id,
         base_url=str(request.base_url).rstrip("/"),
         version=access.version_of(request),
+        named_version=request.headers.get("stripe-version"),
     )
 
 
@@ -112,6 +110,7 @@ async def _execute(sandbox: Sandbox, asked: _Asked) -> Kept:
     try:
         if sandbox.latency and asked.method != "GET":
             await asyncio.sleep(sandbox.latency)
+        sandbox.catch_up()
         return _worked(sandbox, asked, handler, clocks.of_request(replace(call, now=sandbox.now)))
     finally:
         if asked.key:
@@ -130,10 +129,9 @@ def _prepared(sandbox: Sandbox, asked: _Asked) -> tuple[routes.Handler, Call]:
     params = asked.form
     if row.template not in _OWN_PARAMS:
         assert published is not None, row.template
-        if _REMOVED in params and asked.path.startswith(_REMOVED_FROM):
-            raise _no_longer_supported()
+        form, taken_back = older.parted(asked.path, asked.form, asked.named_version)
         try:
-            params = spec.coerce(published, asked.form)
+            params = spec.coerce(published, form) | taken_back
         except spec.ParamError as problem:
             raise ApiError(problem.message, code=problem.code, param=problem.param) from problem
     left_over = sorted(set(params) - row.takes)
@@ -147,14 +145,6 @@ def _prepared(sandbox: Sandbox, asked: _Asked) -> tuple[routes.Handler, Call]:
         idempotency_key=asked.key,
     )
     return row.handler, call
-
-
-def _no_longer_supported() -> ApiError:
-    message = (
-        f"The `{_REMOVED}` parameter is no longer supported in this API version. Use "
-        "`allowed_payment_method_types`, or leave it out for dynamic payment methods."
-    )
-    return ApiError(message, code="payment_method_types_no_longer_supported", param=_REMOVED)
 
 
 def _worked(sandbox: Sandbox, asked: _Asked, handler: routes.Handler, call: Call) -> Kept:

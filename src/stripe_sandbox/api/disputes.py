@@ -37,5 +37,7 @@ def update(call: Call) -> Json:
 
 @endpoint("POST", _URL + "/{}/close")
 def close(call: Call) -> Json:
-    """Accept a dispute as lost."""
-    return disputing.end(call, call.need("dispute", call.id), "lost")
+    """Accept a dispute as lost; an inquiry took no money and ends as a warning."""
+    dispute = call.need("dispute", call.id)
+    warns = dispute["status"].startswith("warning")
+    return disputing.end(call, dispute, "warning_closed" if warns else "lost")

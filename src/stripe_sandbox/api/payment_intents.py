@@ -4,7 +4,7 @@ Leaves manual capture, mandates and saved customers' balances to a later part.
 """
 
 from stripe_sandbox import money, payment
-from stripe_sandbox.api import changes, lists, payment_methods
+from stripe_sandbox.api import changes, lists, older, payment_methods
 from stripe_sandbox.api.routes import LIST, endpoint
 from stripe_sandbox.billing import collect
 from stripe_sandbox.call import Call
@@ -20,6 +20,8 @@ _CONFIRM = (
     "return_url",
     "error_on_requires_action",
     "use_stripe_sdk",
+    "mandate_data",
+    "shipping",
 )
 _MONEY = ("amount", "currency", "customer", "metadata")
 _LARGEST = 99_999_999
@@ -35,6 +37,7 @@ _LARGEST = 99_999_999
     "automatic_payment_methods",
     "capture_method",
     "confirmation_method",
+    older.METHOD_TYPES,
 )
 def create(call: Call) -> Json:
     """Create an intent, and confirm it at once if asked to."""
@@ -54,10 +57,12 @@ def create(call: Call) -> Json:
             "customer": _customer(call),
             "automatic_payment_methods": _automatic(params),
             "metadata": changes.metadata(params.get("metadata")),
+            "shipping": payments.shipping(params.get("shipping")),
             **changes.fields(params, *_PLAIN),
         },
     )
-    body["payment_method_types"] = ["card", payment.bank_scheme(body["currency"])]
+    usual = ["card", payment.bank_scheme(body["currency"])]
+    body["payment_method_types"] = params.get(older.METHOD_TYPES, usual)
     call.add(body, "payment_intent.created", private={"return_url": params.get("return_url")})
     method = _method(call, body)
     if method is not None:
@@ -78,7 +83,7 @@ def retrieve(call: Call) -> Json:
     return call.need("payment_intent", call.id)
 
 
-@endpoint("POST", "/v1/payment_intents/{}", *_PLAIN, *_MONEY, "payment_method")
+@endpoint("POST", "/v1/payment_intents/{}", *_PLAIN, *_MONEY, "payment_method", "shipping")
 def update(call: Call) -> Json:
     """Change an intent that has not ended."""
     before = call.need("payment_intent", call.id)
@@ -90,6 +95,8 @@ def update(call: Call) -> Json:
         body["currency"] = str(call.params["currency"]).lower()
     if "customer" in call.params:
         body["customer"] = _customer(call)
+    if "shipping" in call.params:
+        body["shipping"] = payments.shipping(call.params["shipping"])
     body["metadata"] = changes.metadata(call.params.get("metadata"), before["metadata"])
     method = _method(call, body)
     if method is not None:
@@ -104,6 +111,8 @@ def confirm(call: Call) -> Json:
     _need_unfinished(body, "confirmed")
     if "receipt_email" in call.params:
         body |= {"receipt_email": call.params["receipt_email"] or None}
+    if "shipping" in call.params:
+        body |= {"shipping": payments.shipping(call.params["shipping"])}
     if call.params.get("return_url"):
         call.store.note(body["id"], return_url=call.params["return_url"])
     return _confirmed(call, body, _method(call, body))

@@ -1,6 +1,6 @@
 """``/v1/payment_methods``: test cards by token or number, bound to customers or let go.
 
-Leaves bank accounts that a customer saves to a later part.
+Also test bank accounts, by IBAN or without a number.
 """
 
 from stripe_sandbox import cards, payment
@@ -14,7 +14,7 @@ from stripe_sandbox.shapes import methods
 _TOKEN_EXPIRY = (12, 2034)
 
 
-@endpoint("POST", "/v1/payment_methods", "type", "card", "billing_details", "metadata")
+@endpoint("POST", "/v1/payment_methods", "type", "card", "sepa_debit", "billing_details", "metadata")
 def create(call: Call) -> Json:
     """Make a payment method from a test card's number or token, or a test bank account."""
     return from_data(call, call.params)
@@ -93,7 +93,8 @@ def from_data(call: Call, data: Json) -> Json:
     kind = data.get("type", "card")
     if kind in ("us_bank_account", "sepa_debit"):
         currency = "eur" if kind == "sepa_debit" else "usd"
-        return payment.new_bank(call, currency, data.get("billing_details"))
+        iban = str(data.get("sepa_debit", {}).get("iban", ""))
+        return payment.new_bank(call, currency, data.get("billing_details"), iban)
     if kind != "card":
         raise unsupported("type")
     card = data.get("card")

@@ -34,7 +34,7 @@ def update(call: Call) -> Json:
     """Change a refund's metadata."""
     before = call.need("refund", call.id)
     merged = changes.metadata(call.params.get("metadata"), before["metadata"])
-    return call.save(before | {"metadata": merged}, "refund.updated", before)
+    return refunding.told(call, before | {"metadata": merged}, before)
 
 
 def _charge(call: Call) -> Json:

@@ -1,7 +1,7 @@
 """``/v1/setup_intents``. Leaves what happens to ``setup``."""
 
 from stripe_sandbox import payment, setup
-from stripe_sandbox.api import changes, lists, payment_methods
+from stripe_sandbox.api import changes, lists, older, payment_methods
 from stripe_sandbox.api.routes import LIST, endpoint
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
@@ -21,6 +21,7 @@ _CONFIRM = ("payment_method", "payment_method_data", "return_url", "use_stripe_s
     "usage",
     "confirm",
     "automatic_payment_methods",
+    older.METHOD_TYPES,
 )
 def create(call: Call) -> Json:
     """Create a setup intent, and confirm it at once if asked to."""
@@ -29,6 +30,8 @@ def create(call: Call) -> Json:
         "metadata": changes.metadata(params.get("metadata")),
         "usage": params.get("usage", "off_session"),
     }
+    if older.METHOD_TYPES in params:
+        fields["payment_method_types"] = params[older.METHOD_TYPES]
     if params.get("customer"):
         fields["customer"] = call.need("customer", params["customer"], param="customer")["id"]
     body = setup.create(call, fields, {"return_url": params.get("return_url")})

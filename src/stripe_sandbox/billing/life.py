@@ -5,7 +5,7 @@ Leaves noticing that one is due to ``timekeeper``.
 
 from collections.abc import Callable
 
-from stripe_sandbox import disputing, refunding
+from stripe_sandbox import checkout, disputing, payment, refunding
 from stripe_sandbox.alarms import Alarm
 from stripe_sandbox.billing import collect, invoices, renewing, standing
 from stripe_sandbox.call import Call
@@ -39,12 +39,19 @@ def _refund_succeeds(call: Call, refund: Json) -> None:
         refunding.succeed(call, refund)
 
 
+def _settle(call: Call, intent: Json) -> None:
+    if intent["status"] == "processing":
+        notes = call.store.private(intent["payment_method"])
+        checkout.settle(call, intent, paid=bool(notes["debit_paid"]))
+
+
 _TABLE: dict[str, Callable[[Call, Json], None]] = {
     invoices.FINALIZE: _finalize,
     invoices.RETRY: _retry,
     invoices.OVERDUE: collect.overdue,
     disputing.DUE: disputing.ring_due,
     disputing.OPEN: disputing.ring_open,
+    payment.SETTLE: _settle,
     refunding.FAIL: _refund_fails,
     refunding.SUCCEED: _refund_succeeds,
     standing.PERIOD_END: renewing.turn,

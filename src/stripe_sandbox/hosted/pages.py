@@ -183,6 +183,7 @@ def _form(
         email=checkout.email_of(call, session),
         free=not checkout.needs_method(session),
         bank=payment.bank_scheme(session["currency"] or "usd"),
+        methods=session["payment_method_types"],
         cards=cards.CARDS,
         error=error,
         field=field,

@@ -5,6 +5,7 @@ Leaves moving them from state to state to ``payment``.
 
 from stripe_sandbox.ids import new_id, random_text
 from stripe_sandbox.kinds import Json
+from stripe_sandbox.shapes.catalog import address
 
 
 def payment_intent(now: int, fields: Json) -> Json:
@@ -66,6 +67,14 @@ def payment_intent(now: int, fields: Json) -> Json:
     return body | fields
 
 
+def shipping(given: Json | None) -> Json | None:
+    """Return where goods are sent, or ``None`` if nothing is sent."""
+    if not given:
+        return None
+    known = {name: given.get(name) or None for name in ("carrier", "name", "phone", "tracking_number")}
+    return known | {"address": address(given.get("address"))}
+
+
 def charge(now: int, intent: Json, method: Json, fields: Json) -> Json:
     """Return a charge of an intent with a payment method; `fields` holds the outcome."""
     body: Json = {
@@ -104,7 +113,7 @@ def charge(now: int, intent: Json, method: Json, fields: Json) -> Json:
         "receipt_url": None,
         "refunded": False,
         "review": None,
-        "shipping": None,
+        "shipping": intent["shipping"],
         "source": None,
         "source_transfer": None,
         "statement_descriptor": None,

@@ -34,7 +34,7 @@ def setup_intent(now: int, fields: Json) -> Json:
         "payment_method_options": {
             "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
         },
-        "payment_method_types": ["card", "us_bank_account"],
+        "payment_method_types": ["card", "sepa_debit", "us_bank_account"],
         "single_use_mandate": None,
         "status": "requires_payment_method",
         "usage": "off_session",
