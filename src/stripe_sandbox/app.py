@@ -37,7 +37,7 @@ from stripe_sandbox.api import (
     test_clocks,
     webhook_endpoints,
 )
-from stripe_sandbox.control import buyers, money, settings, webhooks
+from stripe_sandbox.control import buyers, fault_desk, money, settings, webhooks
 from stripe_sandbox.delivery import Courier, Retries
 from stripe_sandbox.hosted import invoice_pages, pages, portal
 from stripe_sandbox.sandbox import Sandbox
@@ -108,6 +108,7 @@ def create_app(
             *buyers.routes(),
             *money.routes(),
             *settings.routes(),
+            *fault_desk.routes(),
             *pages.routes(),
             *invoice_pages.routes(),
             *portal.routes(),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from stripe_sandbox import events
+from stripe_sandbox import events, versions
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.sandbox import Sandbox
 
@@ -87,7 +87,7 @@ class Courier:
         async with httpx.AsyncClient(timeout=self.time_out, follow_redirects=False, trust_env=False) as http:
             event = self.sandbox.store.get(event_id, "event")
             assert event is not None, event_id
-            sends = [self._post(http, event, endpoint) for _ in range(times)]
+            sends = [self._post(http, event, endpoint, "again") for _ in range(times)]
             answers = await asyncio.gather(*sends)
         return [status if status is not None else error for status, error in answers]
 
@@ -128,15 +128,45 @@ class Courier:
             if endpoint is None or endpoint.get("deleted") or endpoint["status"] != "enabled":
                 store.db.execute("UPDATE deliveries SET status = 'dropped' WHERE id = ?", (row["id"],))
                 return
-            status, error = await self._post(http, event, endpoint)
+            if self._struck(row):
+                return
+            status, error = await self._post(http, event, endpoint, "delivery")
             self._note(row, status, error)
+            if self.sandbox.faults.deliveries.fate(row["id"]).double:
+                await self._post(http, event, endpoint, "duplicate")
         finally:
             self._out.discard(row["id"])
             self.wake()
 
-    async def _post(self, http: httpx.AsyncClient, event: Json, endpoint: Json) -> tuple[int | None, str]:
-        """Send once; returns the HTTP status, or ``None`` and what went wrong."""
-        payload = json.dumps(events.rendered(self.sandbox.store, event), indent=2).encode()
+    def _struck(self, row: sqlite3.Row) -> bool:
+        """Lose a delivery or put it off, where the fault desk says so; tells whether it did."""
+        store, faults = self.sandbox.store, self.sandbox.faults.deliveries
+        if row["attempts"] or not faults.first_seen(row["id"], row["endpoint"]):
+            return False
+        fate = faults.fate(row["id"])
+        if fate.drop:
+            sql = "UPDATE deliveries SET status = 'dropped', error = 'fault: drop' WHERE id = ?"
+            store.db.execute(sql, (row["id"],))
+        elif fate.wait:
+            later = self.sandbox.clock() + fate.wait
+            store.db.execute("UPDATE deliveries SET next_at = ? WHERE id = ?", (later, row["id"]))
+        return fate.drop or fate.wait > 0
+
+    async def _post(
+        self, http: httpx.AsyncClient, event: Json, endpoint: Json, cause: str
+    ) -> tuple[int | None, str]:
+        """Send once and note it; returns the HTTP status, or ``None`` and what went wrong."""
+        status, error = await self._sent(http, event, endpoint)
+        self.sandbox.store.db.execute(
+            "INSERT INTO attempts (event, endpoint, cause, at, response_status, error) VALUES (?, ?, ?, ?, ?, ?)",
+            (event["id"], endpoint["id"], cause, self.sandbox.clock(), status, error or None),
+        )
+        return status, error
+
+    async def _sent(self, http: httpx.AsyncClient, event: Json, endpoint: Json) -> tuple[int | None, str]:
+        told = events.rendered(self.sandbox.store, event)
+        told = versions.rendered_event(self.sandbox.call(), told, endpoint["api_version"])
+        payload = json.dumps(told, indent=2).encode()
         secret = self.sandbox.store.private(endpoint["id"])["secret"]
         headers = {
             "Content-Type": "application/json; charset=utf-8",

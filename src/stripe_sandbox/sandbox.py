@@ -12,6 +12,7 @@ from typing import Any
 from stripe_sandbox import clocks
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
+from stripe_sandbox.faults import Faults
 from stripe_sandbox.idempotency import Keys
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.store import Store
@@ -35,6 +36,8 @@ class Sandbox:
     """Told after each commit that may have written events."""
     catch_up: Callable[[], None] = _nobody
     """Asked before each API request: what is due in real time has then happened."""
+    faults: Faults = field(default_factory=Faults)
+    """What goes wrong on demand."""
     keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:

@@ -50,6 +50,16 @@ CREATE TABLE IF NOT EXISTS deliveries (
   error TEXT,
   UNIQUE (event, endpoint)
 );
+CREATE TABLE IF NOT EXISTS attempts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  event TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  at REAL NOT NULL,
+  response_status INTEGER,
+  error TEXT
+);
+CREATE INDEX IF NOT EXISTS attempts_event ON attempts (event, id);
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (status, next_at);
 CREATE TABLE IF NOT EXISTS alarms (
   object TEXT NOT NULL,

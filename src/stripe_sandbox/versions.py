@@ -3,38 +3,64 @@
 Bodies are kept in the pinned version and turned back on the way out. Fields that were only
 added since then stay: Stripe adds fields to all versions (docs.stripe.com/upgrades). Source: comparison of the
 response classes of the ``stripe`` packages that pin these versions (8.11.1 and 16.1.0), and the
-changelogs of 2024-04-10, basil (2025-03-31) and dahlia (2026-03-25). Events are not turned
-back: their version belongs to the endpoint, not to the request.
+changelogs of 2024-04-10, basil (2025-03-31), clover (2025-09-30) and dahlia (2026-03-25). An answer follows the
+version of its request, an event the version of its endpoint.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from stripe_sandbox import events
 from stripe_sandbox.call import Call
 from stripe_sandbox.kinds import API_VERSION, Json
 from stripe_sandbox.store import field_is
 
-OLD = "2023-10-16"
 _PERIOD = ("current_period_end", "current_period_start")
-SERVED = (API_VERSION, OLD)
+SERVED = (API_VERSION, "2023-10-16", "2025-02-24.acacia", "2025-08-27.basil", "2026-02-25.clover")
+"""The pinned version, and one of each shape that is still in use."""
 
 
 def rendered(call: Call, body: Json, version: str) -> Json:
     """Return the body in the shapes of a served version; the given body is not changed."""
     assert version in SERVED, version
-    return body if version == API_VERSION else _mapping(call, body)
+    return body if version == API_VERSION else _mapping(call, body, version)
 
 
-def _mapping(call: Call, body: Json) -> Json:
-    turn = _TURNS.get(str(body.get("object")))
-    old = {name: _value(call, value) for name, value in body.items()}
-    return turn(call, old) if turn and not body.get("deleted") else old
+def rendered_event(call: Call, event: Json, version: str | None) -> Json:
+    """Return an event as an endpoint of a version gets it; what changed is told in the old shape too."""
+    if version in (None, API_VERSION):
+        return event
+    assert version is not None
+    body, data = event["data"]["object"], event["data"]
+    after = rendered(call, body, version)
+    turned: Json = {"object": after}
+    if "previous_attributes" in data:
+        before = rendered(call, _laid_over(body, data["previous_attributes"]), version)
+        turned["previous_attributes"] = events.previous_attributes(before, after)
+    return event | {"api_version": version, "data": turned}
 
 
-def _value(call: Call, value: Any) -> Any:
+def _laid_over(body: Json, previous: Json) -> Json:
+    """Return the object as it was before an event."""
+    changed = {
+        name: _laid_over(body[name], value)
+        if isinstance(value, dict) and "object" not in value and isinstance(body.get(name), dict)
+        else value
+        for name, value in previous.items()
+    }
+    return body | changed
+
+
+def _mapping(call: Call, body: Json, version: str) -> Json:
+    until, turn = _TURNS.get(str(body.get("object")), ("", None))
+    old = {name: _value(call, value, version) for name, value in body.items()}
+    return turn(call, old) if turn and version < until and not body.get("deleted") else old
+
+
+def _value(call: Call, value: Any, version: str) -> Any:
     if isinstance(value, dict):
-        return value if value.get("object") == "event" else _mapping(call, value)
-    return [_value(call, item) for item in value] if isinstance(value, list) else value
+        return value if value.get("object") == "event" else _mapping(call, value, version)
+    return [_value(call, item, version) for item in value] if isinstance(value, list) else value
 
 
 def _payment(call: Call, body: Json) -> Json:
@@ -52,7 +78,7 @@ def _session(_call: Call, body: Json) -> Json:
 
 def _invoice(call: Call, body: Json) -> Json:
     """Until basil, an invoice named its payment, and where it came from, in flat fields."""
-    links = call.store.find("invoice_payment", [field_is("invoice", body["id"])], limit=1)
+    links = call.store.find("invoice_payment", [field_is("invoice", body.get("id", ""))], limit=1)
     intent_id = links[0]["payment"]["payment_intent"] if links else None
     intent = call.store.get(intent_id, "payment_intent") if intent_id else None
     parent = body["parent"]["subscription_details"] if body["parent"] else None
@@ -130,14 +156,16 @@ def _product(_call: Call, body: Json) -> Json:
     return kept | {"features": body["marketing_features"]}
 
 
-_TURNS: dict[str, Callable[[Call, Json], Json]] = {
-    "charge": _payment,
-    "discount": _discount,
-    "promotion_code": _promotion_code,
-    "subscription": _subscription,
-    "checkout.session": _session,
-    "invoice": _invoice,
-    "line_item": _invoice_line,
-    "payment_intent": _payment,
-    "product": _product,
+_FEATURES, _BASIL, _CLOVER, _DAHLIA = "2024-04-10", "2025-03-31", "2025-09-30", "2026-03-25"
+_TURNS: dict[str, tuple[str, Callable[[Call, Json], Json]]] = {
+    "charge": (_BASIL, _payment),
+    "discount": (_CLOVER, _discount),
+    "promotion_code": (_CLOVER, _promotion_code),
+    "subscription": (_BASIL, _subscription),
+    "checkout.session": (_DAHLIA, _session),
+    "invoice": (_BASIL, _invoice),
+    "line_item": (_BASIL, _invoice_line),
+    "payment_intent": (_BASIL, _payment),
+    "product": (_FEATURES, _product),
 }
+"""Until which version an object had another shape, and the turn back to it."""

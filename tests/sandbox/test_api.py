@@ -87,12 +87,6 @@ def test_an_older_version_gets_the_older_shapes(shop: Shop) -> None:
         ("prices", {"currency": "usd"}, "parameter_missing", "product"),
         ("payment_intents", {"amount": "ten", "currency": "usd"}, "parameter_invalid_integer", "amount"),
         ("payment_intents", {"currency": "usd"}, "parameter_missing", "amount"),
-        (
-            "checkout/sessions",
-            {"mode": "payment", "payment_method_types[]": "card"},
-            "payment_method_types_no_longer_supported",
-            "payment_method_types",
-        ),
         ("checkout/sessions", {"mode": "subscription"}, "parameter_missing", "success_url"),
         ("refunds", {"charge": "ch_none"}, "resource_missing", "charge"),
         ("customers", {"email": "nobody"}, "email_invalid", "email"),

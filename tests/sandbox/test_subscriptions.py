@@ -102,6 +102,20 @@ def test_a_trial_ends_in_a_payment(life: Life) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "status"), [("cancel", "canceled"), ("pause", "paused")])
+def test_a_trial_without_a_card_that_is_ended_by_hand_ends_as_agreed_too(
+    sandbox: Running, client: stripe.StripeClient, wanted: str, status: str
+) -> None:
+    life = playing.begin(sandbox, client, card=None)
+    behavior = {"end_behavior": {"missing_payment_method": wanted}}
+    subscription = life.subscribe(life.price(2000), trial_period_days=7, trial_settings=behavior)
+
+    life.update(subscription, trial_end="now")
+
+    assert life.subscription(subscription)["status"] == status
+    assert len(life.invoices(subscription)) == 1
+
+
+@pytest.mark.parametrize(("wanted", "status"), [("cancel", "canceled"), ("pause", "paused")])
 def test_a_trial_without_a_card_ends_as_agreed(
     sandbox: Running, client: stripe.StripeClient, wanted: str, status: str
 ) -> None:

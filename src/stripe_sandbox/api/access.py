@@ -38,7 +38,7 @@ def version_of(request: Request) -> str:
     """Return the API version to answer in; raises `ApiError` for one that is not served."""
     version = request.headers.get("stripe-version", API_VERSION)
     if version not in versions.SERVED:
-        served = " and ".join(versions.SERVED)
+        served = ", ".join(versions.SERVED)
         message = f"Invalid Stripe API version: {version[:40]}. The sandbox serves {served}."
         raise ApiError(message)
     return version

@@ -6,16 +6,19 @@ in one transaction together with its events and its kept answer. Leaves meaning 
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from stripe_sandbox import clocks, expand, forms, spec, versions
 from stripe_sandbox.api import access, older, routes
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, unsupported
+from stripe_sandbox.faults import TIME_OUT, ApiFault
 from stripe_sandbox.idempotency import Kept, fingerprint
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.kinds import API_VERSION, Json
@@ -23,6 +26,8 @@ from stripe_sandbox.sandbox import Sandbox
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_BODY = 1_000_000
+_LOOK_SECONDS = 0.05
+"""How often a caller that waits in vain is looked at."""
 
 _OWN_PARAMS = {"/v1/payment_pages/{}/confirm", "/v1/payment_pages/{}"}
 """Endpoints that the published types do not name; their handlers check for themselves."""
@@ -42,15 +47,35 @@ class _Asked:
     named_version: str | None
 
 
-async def answer(request: Request) -> JSONResponse:
+class _NeverSent(Response):
+    """An answer that never comes: the caller waits until it hangs up, or the line is cut after a time."""
+
+    def __init__(self, request: Request, seconds: float) -> None:
+        super().__init__()
+        self._request, self._seconds = request, seconds
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Wait, then begin an answer and leave it unfinished, which makes the server cut the line."""
+        end = time.monotonic() + self._seconds
+        while time.monotonic() < end and not await self._request.is_disconnected():
+            await asyncio.sleep(_LOOK_SECONDS)
+        headers = [(b"content-length", b"1")]
+        await send({"type": "http.response.start", "status": int(HTTPStatus.OK), "headers": headers})
+
+
+async def answer(request: Request) -> Response:
     """Answer one API request."""
     sandbox: Sandbox = request.app.state.sandbox
     request_id = new_id("req", 14)
     replayed = False
     key: str | None = None
     version = API_VERSION
+    fault: ApiFault | None = None
     try:
         access.check_key(request)
+        fault = sandbox.faults.of_request(request.method, request.url.path)
+        if fault and (struck := fault.refusal()):
+            raise struck
         version = access.version_of(request)
         asked = await _decoded(request, request_id)
         key = asked.key
@@ -59,6 +84,8 @@ async def answer(request: Request) -> JSONResponse:
         result = kept if kept is not None else await _execute(sandbox, asked)
     except ApiError as refusal:
         result = Kept(refusal.status, refusal.body(), request_id)
+    if fault and fault.kind == TIME_OUT:
+        return _NeverSent(request, fault.seconds)
     headers = {"Request-Id": request_id, "Stripe-Version": version}
     if key:
         headers["Idempotency-Key"] = key

@@ -3,12 +3,13 @@
 Leaves sending to ``delivery``.
 """
 
+from stripe_sandbox import versions
 from stripe_sandbox.api import changes, lists
 from stripe_sandbox.api.routes import LIST, endpoint
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.ids import new_id
-from stripe_sandbox.kinds import API_VERSION, Json
+from stripe_sandbox.kinds import Json
 
 _MOST = 16
 """Endpoints that one account may have in live mode and in test mode."""
@@ -35,8 +36,8 @@ def create_with(call: Call, secret: str) -> Json:
     """Create an endpoint whose secret is `secret`, beyond the limit if need be."""
     params = call.params
     version = params.get("api_version")
-    if version not in (None, API_VERSION):
-        message = f"The sandbox sends events of version {API_VERSION} only."
+    if version not in (None, *versions.SERVED):
+        message = f"The sandbox sends events of these versions: {', '.join(versions.SERVED)}."
         raise ApiError(message, code="sandbox_unsupported", param="api_version")
     body: Json = {
         "id": new_id("we"),

@@ -38,6 +38,10 @@ def change(call: Call, subscription: Json, wish: Wish) -> Json:
     pricing.check_together([item["price"] for item in new], param="items")
     after["items"] = subscription["items"] | {"data": new}
     trial_ends = before["status"] == "trialing" and wish.trial_end is not None and wish.trial_end <= call.now
+    if trial_ends:
+        subscriptions.enter(call, before["customer"], new)
+        if not renewing.can_go_on(call, call.save(after | {"trial_end": call.now})):
+            return call.need("subscription", after["id"])
     restarts = wish.anchor_now or trial_ends or _changes_rhythm(before, old, new)
     booked = _prorated(call, before, new, wish, restarts=restarts)
     if wish.trial_end is not None and wish.trial_end > call.now:

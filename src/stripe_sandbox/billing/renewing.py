@@ -24,7 +24,7 @@ def turn(call: Call, subscription: Json) -> None:
     if subscription["cancel_at_period_end"] or over:
         standing.end(call, subscription, "cancellation_requested")
         return
-    if subscription["status"] == "trialing" and not _can_go_on(call, subscription):
+    if subscription["status"] == "trialing" and not can_go_on(call, subscription):
         return
     after = moved(subscription, end)
     after["status"] = "active" if subscription["status"] == "trialing" else subscription["status"]
@@ -105,7 +105,7 @@ def expire(call: Call, subscription: Json) -> None:
         standing.expire(call, subscription)
 
 
-def _can_go_on(call: Call, subscription: Json) -> bool:
+def can_go_on(call: Call, subscription: Json) -> bool:
     """Tell whether a trial goes over into a paid period; if not, end or pause it."""
     customer = call.need("customer", subscription["customer"])
     method = subscription["default_payment_method"] or customer["invoice_settings"]["default_payment_method"]
