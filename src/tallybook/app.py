@@ -202,6 +202,7 @@ async def open_context(
             or (settings.data_dir / "anchors" if installation.embedded else None),
             anchor_every_seconds=settings.anchor_every_seconds,
             own_addresses=settings.own_addresses,
+            reconcile_at=settings.reconcile_at,
             publishable_key=settings.stripe_publishable_key or settings.next_public_stripe_publishable_key,
         )
     finally:

@@ -5,6 +5,7 @@ Checked once at start: what is wrong is said in one message that names the setti
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -48,6 +49,9 @@ class Settings(BaseSettings):
     # Where the ledger is anchored outside the database, and how often.
     anchors_dir: Path | None = None
     anchor_every_seconds: int = Field(default=24 * 3600, ge=1)
+
+    # When the worker compares Stripe with our books each day (UTC); "never" is None.
+    reconcile_at: time | None = time(3, 30)
 
     # Where the service listens and where people reach it.
     host: str = "127.0.0.1"
@@ -106,6 +110,18 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("reconcile_at", mode="before")
+    @classmethod
+    def _never(cls, value: object) -> object:
+        return None if value == "never" else value
+
+    @field_validator("reconcile_at")
+    @classmethod
+    def _plain_time(cls, value: time | None) -> time | None:
+        if value is not None and value.tzinfo is not None:
+            raise ValueError("say a time of day without a zone, such as 03:30: it is UTC; or never")
         return value
 
     @field_validator("stripe_api_version")

@@ -207,3 +207,9 @@ class FulfilmentBusyError(CreditError):
     """The customer's payments are being settled: repeat in a moment."""
 
     default_code = "fulfilment_busy"
+
+
+class ReconciliationBusyError(CreditError):
+    """Another reconciliation runs right now."""
+
+    default_code = "reconciliation_busy"

@@ -84,6 +84,7 @@ STATUS: dict[str, int] = {
     "webhook_payload_invalid": 400,
     "event_not_found": 404,
     "event_settled": 409,
+    "reconciliation_busy": 409,
     "seal_broken": 500,
     "settings_invalid": 500,
     "anchor_failed": 500,

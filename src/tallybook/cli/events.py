@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from tallybook.cli.output import AsJson, console, show_facts, show_rows
+from tallybook.cli.output import AsJson, console, show_facts, show_rows, utc
 from tallybook.cli.roof import OPERATOR, run
 from tallybook.domain.payments.inbox import Act, Effects, EventStatus, Selection, StoredEvent
 from tallybook.usecases import events
@@ -43,8 +43,8 @@ def list_events(
         type=type_,
         customer_id=customer,
         object_id=object_,
-        since=_utc(since),
-        until=_utc(until),
+        since=utc(since),
+        until=utc(until),
     )
 
     async def work(ctx: Context) -> list[StoredEvent]:
@@ -118,8 +118,8 @@ def replay(
         type=type_,
         customer_id=customer,
         object_id=object_,
-        since=_utc(since),
-        until=_utc(until),
+        since=utc(since),
+        until=utc(until),
     )
     if dry_run:
         _count(context, which, as_json=as_json)
@@ -195,9 +195,3 @@ def _act(act: Act) -> dict[str, Any]:
         "facts": dict(act.after),
         "by_event": act.by_event,
     }
-
-
-def _utc(given: datetime | None) -> datetime | None:
-    if given is None:
-        return None
-    return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)

@@ -21,6 +21,7 @@ from tallybook.cli import (
     ledger,
     organisations,
     payments,
+    reconcile,
     subscriptions,
     users,
     webhooks,
@@ -51,10 +52,12 @@ for name, noun in (
     ("subscriptions", subscriptions),
     ("webhooks", webhooks),
     ("alerts", alerts),
+    ("findings", reconcile),
 ):
     app.add_typer(noun.app, name=name)
 app.command("doctor")(doctor.doctor)
 app.command("refund")(payments.refund)
+app.command("reconcile")(reconcile.reconcile)
 app.command("demo")(demo.demo)
 
 

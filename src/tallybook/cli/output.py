@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -44,6 +44,13 @@ def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), _cell(value))
     console.print(table)
+
+
+def utc(given: datetime | None) -> datetime | None:
+    """A time that was typed: UTC, unless it says otherwise."""
+    if given is None:
+        return None
+    return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
 
 
 def _cell(value: Any) -> str:

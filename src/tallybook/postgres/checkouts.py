@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -115,6 +116,17 @@ async def followed(
         paid_minor=report.amount_total if judgement.grants else None,
         granted_version=granted_version,
     )
+
+
+async def by_sessions(tx: Transaction, stripe_session_ids: Collection[str]) -> dict[str, Checkout]:
+    """The checkouts that opened some Stripe sessions, by session."""
+    rows = await tx.many(_SQL.by_sessions, stripe_session_ids=list(stripe_session_ids))
+    return {row["stripe_session_id"]: found for row in rows if (found := _maybe(row)) is not None}
+
+
+async def unsettled(tx: Transaction, *, before: datetime) -> list[str]:
+    """The sessions of checkouts from before a moment that wait for their customer or their payment."""
+    return [row["stripe_session_id"] for row in await tx.many(_SQL.unsettled, before=before)]
 
 
 def _maybe(row: Row | None) -> Checkout | None:

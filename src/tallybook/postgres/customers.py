@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -122,6 +123,12 @@ async def by_stripe_id(tx: Transaction, stripe_customer_id: str) -> Customer | N
     """The user who is this Stripe customer; None if it is nobody of ours."""
     row = await tx.maybe(_SQL.user_of, stripe_customer_id=stripe_customer_id)
     return None if row is None else await _customer(tx, row["user_id"])
+
+
+async def users_of(tx: Transaction, customer_ids: Collection[str]) -> dict[str, int]:
+    """Whose some Stripe customers are, by customer; those that are nobody's are left out."""
+    rows = await tx.many(_SQL.users_of, customer_ids=list(customer_ids))
+    return {row["stripe_customer_id"]: row["user_id"] for row in rows}
 
 
 async def app_domains(tx: Transaction) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -129,6 +129,12 @@ async def one(tx: Transaction, event_id: str) -> tuple[StoredEvent, bytes] | Non
     """One event and its raw body."""
     row = await tx.maybe(_SQL.one, event_id=event_id)
     return None if row is None else (_stored(row), bytes(row["raw"]))
+
+
+async def unknown(tx: Transaction, event_ids: Collection[str]) -> set[str]:
+    """Which of some events are not in the inbox."""
+    rows = await tx.many(_SQL.known, event_ids=list(event_ids))
+    return set(event_ids) - {row["event_id"] for row in rows}
 
 
 async def page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -79,6 +80,24 @@ async def disputes(tx: Transaction, payment_intent_id: str | None) -> list[Dispu
         return []
     rows = await tx.many(_SQL.disputes, stripe_payment_intent_id=payment_intent_id)
     return [_dispute(row) for row in rows]
+
+
+async def of_payment_intents(
+    tx: Transaction, payment_intents: Collection[str]
+) -> tuple[dict[str, list[Refund]], dict[str, list[Dispute]]]:
+    """The refunds and the disputes of some payment intents, as they were last seen, by payment intent."""
+    refunds_of: dict[str, list[Refund]] = {}
+    disputes_of: dict[str, list[Dispute]] = {}
+    for row in await tx.many(_SQL.refunds_of, payment_intents=list(payment_intents)):
+        refunds_of.setdefault(row["stripe_payment_intent_id"], []).append(_refund(row))
+    for row in await tx.many(_SQL.disputes_of, payment_intents=list(payment_intents)):
+        disputes_of.setdefault(row["stripe_payment_intent_id"], []).append(_dispute(row))
+    return refunds_of, disputes_of
+
+
+async def undecided(tx: Transaction) -> list[str]:
+    """The payment intents of which a refund is on its way or a dispute open, as far as we know."""
+    return [row["stripe_payment_intent_id"] for row in await tx.many(_SQL.undecided)]
 
 
 async def lots(tx: Transaction, payment: Payment) -> list[PaymentLot]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from tallybook.domain.money import Credits, Money
@@ -77,6 +78,26 @@ async def keep_receipt(tx: Transaction, stripe_payment_intent_id: str, receipt_u
     """Where Stripe shows the payment to its customer."""
     if receipt_url is not None:
         await tx.run(_SQL.receipt, stripe_payment_intent_id=stripe_payment_intent_id, receipt_url=receipt_url)
+
+
+async def by_references(tx: Transaction, references: Collection[str]) -> dict[str, Payment]:
+    """Payments by the checkout sessions, invoices and payment intents that their credits were granted for."""
+    rows = await tx.many(_SQL.by_references, references=list(references))
+    return {row["reference"]: _payment(row) for row in rows}
+
+
+async def by_payment_intents(tx: Transaction, payment_intents: Collection[str]) -> dict[str, Payment]:
+    """Payments by the payment intents that carried them out."""
+    rows = await tx.many(_SQL.by_payment_intents, payment_intents=list(payment_intents))
+    return {row["stripe_payment_intent_id"]: _payment(row) for row in rows}
+
+
+async def paid_within(
+    tx: Transaction, *, since: datetime, until: datetime, after: int, limit: int
+) -> list[Payment]:
+    """A page of the payments of a time, in the order they came, from the number after which another page ended."""
+    rows = await tx.many(_SQL.paid_within, since=since, until=until, after=after, limit=limit)
+    return [_payment(row) for row in rows]
 
 
 def _maybe(row: Row | None) -> Payment | None:

@@ -3438,6 +3438,93 @@ CREATE TABLE tallybook.plan_prices (
 
 COMMENT ON TABLE tallybook.plan_prices IS 'Every Stripe price that a product was ever sold at: a subscriber stays on an old one after the catalogue changed.';
 
+CREATE TABLE tallybook.reconciliation_cursor (
+    only_row boolean DEFAULT true NOT NULL,
+    events_until timestamp with time zone,
+    objects_until timestamp with time zone,
+    CONSTRAINT reconciliation_cursor_only_row_check CHECK (only_row)
+);
+
+COMMENT ON TABLE tallybook.reconciliation_cursor IS 'Up to when all of Stripe''s events are in the inbox, and all of its objects were compared.';
+
+CREATE TABLE tallybook.reconciliation_findings (
+    finding_id bigint NOT NULL,
+    code text NOT NULL,
+    kind text NOT NULL,
+    object_id text NOT NULL,
+    severity text NOT NULL,
+    stripe_customer_id text,
+    user_id bigint,
+    expected text NOT NULL,
+    found text NOT NULL,
+    repair text,
+    repair_object text,
+    status text DEFAULT 'open'::text NOT NULL,
+    outcome text,
+    attempts integer DEFAULT 0 NOT NULL,
+    reason text,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    last_run bigint NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT reconciliation_findings_severity_check CHECK ((severity = ANY (ARRAY['difference'::text, 'notice'::text]))),
+    CONSTRAINT reconciliation_findings_status_check CHECK ((status = ANY (ARRAY['open'::text, 'repaired'::text, 'gone'::text, 'acknowledged'::text])))
+);
+
+COMMENT ON TABLE tallybook.reconciliation_findings IS 'What differs, once for each code and object: open until it is repaired, found gone, or acknowledged by an admin.';
+
+COMMENT ON COLUMN tallybook.reconciliation_findings.expected IS 'What our books would say if they agreed with Stripe.';
+
+COMMENT ON COLUMN tallybook.reconciliation_findings.repair IS 'The use case that would settle it, the same as for a webhook; null: only people can.';
+
+ALTER TABLE tallybook.reconciliation_findings ALTER COLUMN finding_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.reconciliation_findings_finding_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE tallybook.reconciliations (
+    reconciliation_id bigint NOT NULL,
+    status text NOT NULL,
+    applies boolean NOT NULL,
+    asked_by text NOT NULL,
+    since timestamp with time zone,
+    until timestamp with time zone,
+    requested_at timestamp with time zone NOT NULL,
+    began_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    events_fetched bigint DEFAULT 0 NOT NULL,
+    events_missing bigint DEFAULT 0 NOT NULL,
+    objects_compared bigint DEFAULT 0 NOT NULL,
+    found bigint DEFAULT 0 NOT NULL,
+    repaired bigint DEFAULT 0 NOT NULL,
+    differences bigint DEFAULT 0 NOT NULL,
+    notices bigint DEFAULT 0 NOT NULL,
+    totals jsonb DEFAULT '[]'::jsonb NOT NULL,
+    error text,
+    CONSTRAINT reconciliations_status_check CHECK ((status = ANY (ARRAY['requested'::text, 'running'::text, 'done'::text, 'failed'::text, 'interrupted'::text])))
+);
+
+COMMENT ON TABLE tallybook.reconciliations IS 'Each comparison of Stripe with our books; one runs at a time, under an advisory lock.';
+
+COMMENT ON COLUMN tallybook.reconciliations.applies IS 'Whether it repaired; otherwise it only looked (a dry run).';
+
+COMMENT ON COLUMN tallybook.reconciliations.events_missing IS 'Events that Stripe had and the inbox had not; an applying run stored them.';
+
+COMMENT ON COLUMN tallybook.reconciliations.differences IS 'What was left open when it ended, from earlier runs too.';
+
+ALTER TABLE tallybook.reconciliations ALTER COLUMN reconciliation_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tallybook.reconciliations_reconciliation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE tallybook.refund_intents (
     refund_intent_id uuid DEFAULT gen_random_uuid() NOT NULL,
     payment_id bigint NOT NULL,
@@ -3556,6 +3643,8 @@ CREATE TABLE tallybook.stripe_events (
 );
 
 COMMENT ON TABLE tallybook.stripe_events IS 'The inbox: each event stored once, before it is answered; the worker settles it.';
+
+COMMENT ON COLUMN tallybook.stripe_events.intake_path IS 'By which path it came: a family of webhooks, or ''fetched'' by the reconciler with our own key, without a signature.';
 
 COMMENT ON COLUMN tallybook.stripe_events.outcome IS 'What settling it did, in a word: granted, already_granted, not_paid, foreign ...';
 
@@ -3815,6 +3904,18 @@ ALTER TABLE ONLY tallybook.payments
 ALTER TABLE ONLY tallybook.plan_prices
     ADD CONSTRAINT plan_prices_pkey PRIMARY KEY (stripe_price_id);
 
+ALTER TABLE ONLY tallybook.reconciliation_cursor
+    ADD CONSTRAINT reconciliation_cursor_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY tallybook.reconciliation_findings
+    ADD CONSTRAINT reconciliation_findings_code_object_id_key UNIQUE (code, object_id);
+
+ALTER TABLE ONLY tallybook.reconciliation_findings
+    ADD CONSTRAINT reconciliation_findings_pkey PRIMARY KEY (finding_id);
+
+ALTER TABLE ONLY tallybook.reconciliations
+    ADD CONSTRAINT reconciliations_pkey PRIMARY KEY (reconciliation_id);
+
 ALTER TABLE ONLY tallybook.refund_intents
     ADD CONSTRAINT refund_intents_payment_id_key_key UNIQUE (payment_id, key);
 
@@ -3957,6 +4058,10 @@ CREATE INDEX payments_by_user ON tallybook.payments USING btree (user_id, paymen
 
 CREATE INDEX payments_by_wallet ON tallybook.payments USING btree (wallet_id, payment_id);
 
+CREATE INDEX reconciliation_findings_open ON tallybook.reconciliation_findings USING btree (finding_id) WHERE (status = 'open'::text);
+
+CREATE INDEX reconciliations_waiting ON tallybook.reconciliations USING btree (reconciliation_id) WHERE (status = ANY (ARRAY['requested'::text, 'running'::text]));
+
 CREATE INDEX refunds_by_payment_intent ON tallybook.refunds USING btree (stripe_payment_intent_id);
 
 CREATE INDEX sessions_by_user ON tallybook.sessions USING btree (user_id);
@@ -4088,6 +4193,12 @@ ALTER TABLE ONLY tallybook.payments
 
 ALTER TABLE ONLY tallybook.payments
     ADD CONSTRAINT payments_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES tallybook.wallets(wallet_id);
+
+ALTER TABLE ONLY tallybook.reconciliation_findings
+    ADD CONSTRAINT reconciliation_findings_last_run_fkey FOREIGN KEY (last_run) REFERENCES tallybook.reconciliations(reconciliation_id);
+
+ALTER TABLE ONLY tallybook.reconciliation_findings
+    ADD CONSTRAINT reconciliation_findings_user_id_fkey FOREIGN KEY (user_id) REFERENCES tallybook.users(user_id);
 
 ALTER TABLE ONLY tallybook.refund_intents
     ADD CONSTRAINT refund_intents_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES tallybook.payments(payment_id);
@@ -4381,6 +4492,12 @@ GRANT SELECT,INSERT ON TABLE tallybook.payment_steps TO tallybook_runtime;
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.payments TO tallybook_runtime;
 
 GRANT SELECT,INSERT ON TABLE tallybook.plan_prices TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.reconciliation_cursor TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.reconciliation_findings TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.reconciliations TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.refund_intents TO tallybook_runtime;
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.money import Credits
 from tallybook.domain.payments.invoices import InvoiceReport, KnownInvoice
-from tallybook.postgres.pool import Transaction
+from tallybook.postgres.pool import Row, Transaction
 from tallybook.postgres.statements import Statements
 
 _SQL = Statements("subscription_invoices")
@@ -62,15 +63,13 @@ async def settled(
 async def of_subscription(tx: Transaction, subscription_id: int, *, limit: int) -> list[KnownInvoice]:
     """The invoices of a subscription, newest first."""
     rows = await tx.many(_SQL.of_subscription, subscription_id=subscription_id, limit=limit)
-    plain = [name for name in KnownInvoice.__slots__ if name not in ("granted", "taken_back")]
-    return [
-        KnownInvoice(
-            **{name: row[name] for name in plain},
-            granted=Credits(row["granted_micro"]),
-            taken_back=Credits(row["taken_back_micro"]),
-        )
-        for row in rows
-    ]
+    return [_invoice(row) for row in rows]
+
+
+async def by_ids(tx: Transaction, stripe_invoice_ids: Collection[str]) -> dict[str, KnownInvoice]:
+    """Invoices by Stripe's ids."""
+    rows = await tx.many(_SQL.by_ids, stripe_invoice_ids=list(stripe_invoice_ids))
+    return {row["stripe_invoice_id"]: _invoice(row) for row in rows}
 
 
 async def lots_left(tx: Transaction, subscription_id: int) -> list[LotLeft]:
@@ -89,4 +88,15 @@ async def returned(tx: Transaction, lot: LotLeft, amount: Credits) -> None:
     """Count what was taken back of a lot."""
     await tx.run(
         _SQL.returned, payment_id=lot.payment_id, lot_version=lot.lot.version, amount_micro=amount.micro
+    )
+
+
+_PLAIN = [name for name in KnownInvoice.__slots__ if name not in ("granted", "taken_back")]
+
+
+def _invoice(row: Row) -> KnownInvoice:
+    return KnownInvoice(
+        **{name: row[name] for name in _PLAIN},
+        granted=Credits(row["granted_micro"]),
+        taken_back=Credits(row["taken_back_micro"]),
     )

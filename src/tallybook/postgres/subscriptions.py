@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -114,6 +115,17 @@ async def by_checkout(tx: Transaction, checkout_id: int) -> Subscription | None:
 async def by_session(tx: Transaction, stripe_session_id: str) -> Subscription | None:
     """The attempt whose checkout opened a session."""
     return _maybe(await tx.maybe(_SQL.by_session, stripe_session_id=stripe_session_id))
+
+
+async def by_stripe_ids(tx: Transaction, stripe_subscription_ids: Collection[str]) -> dict[str, Subscription]:
+    """Subscriptions by Stripe's ids."""
+    rows = await tx.many(_SQL.by_stripe_ids, stripe_subscription_ids=list(stripe_subscription_ids))
+    return {row["stripe_subscription_id"]: _read(row) for row in rows}
+
+
+async def living(tx: Transaction) -> list[str]:
+    """Stripe's ids of the subscriptions that have not ended in our books."""
+    return [row["stripe_subscription_id"] for row in await tx.many(_SQL.living)]
 
 
 async def holder(tx: Transaction, *, user_id: int, plan_family: str) -> Subscription | None:

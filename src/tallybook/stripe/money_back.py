@@ -47,13 +47,13 @@ async def report(gateway: StripeGateway, payment_intent_id: str, *, disputes: bo
     seen: tuple[Dispute, ...] | None = None
     if disputes or charge.get("disputed"):
         listed = await _all("disputes.list", gateway.v1.disputes, payment_intent_id)
-        seen = tuple(_dispute(raw) for raw in listed)
+        seen = tuple(dispute_of(raw) for raw in listed)
     given = await _all("refunds.list", gateway.v1.refunds, payment_intent_id)
     return Report(
         payment_intent_id=payment_intent_id,
         customer_id=id_of(intent.get("customer")),
         receipt_url=charge.get("receipt_url"),
-        refunds=tuple(_refund(raw) for raw in given),
+        refunds=tuple(refund_of(raw) for raw in given),
         disputes=seen,
     )
 
@@ -83,7 +83,7 @@ async def refund(
         "refunds.create",
         lambda: gateway.v1.refunds.create_async(wanted, {"idempotency_key": idempotency_key}),
     )
-    return _refund(made.to_dict())
+    return refund_of(made.to_dict())
 
 
 async def _all(what: str, service: Any, payment_intent_id: str) -> list[dict[str, Any]]:
@@ -98,7 +98,8 @@ async def _all(what: str, service: Any, payment_intent_id: str) -> list[dict[str
         wanted = wanted | {"starting_after": found[-1]["id"]}
 
 
-def _refund(raw: Mapping[str, Any]) -> Refund:
+def refund_of(raw: Mapping[str, Any]) -> Refund:
+    """Read a refund."""
     return Refund(
         id=raw["id"],
         amount=Money(raw["amount"], raw["currency"]),
@@ -118,7 +119,8 @@ def _intent_id(metadata: Mapping[str, str]) -> UUID | None:
         return None
 
 
-def _dispute(raw: Mapping[str, Any]) -> Dispute:
+def dispute_of(raw: Mapping[str, Any]) -> Dispute:
+    """Read a dispute."""
     entries = raw.get("balance_transactions") or []
     return Dispute(
         id=raw["id"],

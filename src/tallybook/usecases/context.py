@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 
 from tallybook.domain.catalog.products import Catalog
@@ -26,7 +27,8 @@ class Context:
     ``allowed_return_origins`` are the origins a return URL may have besides those of the apps' domains. With
     ``freeze_on_dispute`` a wallet is frozen while a payment of its is disputed. Into ``anchors_dir`` the worker exports
     an anchor every ``anchor_every_seconds``; None: it does not. ``own_addresses`` are hosts, with ports where named,
-    that lead here; ``publishable_key`` is what pages give to Stripe's script.
+    that lead here; ``publishable_key`` is what pages give to Stripe's script. At
+    ``reconcile_at`` (UTC) the worker compares Stripe with our books each day; None: it does not.
     """
 
     db: Database
@@ -50,3 +52,4 @@ class Context:
     anchor_every_seconds: int = 24 * 3600
     own_addresses: frozenset[str] = frozenset()
     publishable_key: str | None = None
+    reconcile_at: time | None = None

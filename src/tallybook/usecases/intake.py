@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from tallybook.domain.errors import RequestTooLargeError
-from tallybook.domain.payments.handled import left_alone_as
+from tallybook.domain.payments.handled import left_alone
 from tallybook.domain.payments.reports import ReceivedEvent
 from tallybook.domain.payments.sightings import drifted
 from tallybook.postgres import customers, inbox, sightings
@@ -76,11 +76,11 @@ def health(ctx: Context) -> InboxHealth:
 async def _ignored_as(ctx: Context, tx: Transaction, event: ReceivedEvent) -> str | None:
     account = await customers.account(tx)
     livemode = ctx.livemode if account is None else account.livemode
-    if event.livemode != livemode or event.livemode != ctx.livemode:
-        return "other_mode"
-    if account is not None and event.account_id not in (None, account.account_id):
-        return "other_account"
-    return left_alone_as(event.type)
+    return left_alone(
+        event.type,
+        same_mode=event.livemode == livemode == ctx.livemode,
+        same_account=account is None or event.account_id in (None, account.account_id),
+    )
 
 
 async def _drift(ctx: Context, tx: Transaction, event: ReceivedEvent) -> bool:

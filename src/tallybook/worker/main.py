@@ -10,14 +10,15 @@ import asyncio
 import structlog
 
 from tallybook.domain.errors import BillingError
-from tallybook.domain.payments.inbox import ClaimedEvent
 from tallybook.usecases import anchors, events, housekeeping
 from tallybook.usecases.context import Context
 from tallybook.worker.alerts import watch_alerts
-from tallybook.worker.handlers import handle
+from tallybook.worker.inbox import settle, work_off
+from tallybook.worker.reconciling import keep_reconciled
 from tallybook.worker.settling import settle_what_is_due
 from tallybook.worker.topping_up import top_up
 
+__all__ = ["run_worker", "settle", "work_off"]
 _log = structlog.get_logger("tallybook.worker")
 LANES = 4
 POLL_SECONDS = 5.0
@@ -47,6 +48,7 @@ async def _settle_events(ctx: Context, stop: asyncio.Event, lanes: int, poll_sec
             group.create_task(_keep_house(ctx, stop)),
             group.create_task(watch_alerts(ctx, stop)),
             group.create_task(settle_what_is_due(ctx, stop)),
+            group.create_task(keep_reconciled(ctx, stop)),
         ]
         if ctx.stripe is not None:
             helpers.append(group.create_task(top_up(ctx, stop)))
@@ -56,28 +58,6 @@ async def _settle_events(ctx: Context, stop: asyncio.Event, lanes: int, poll_sec
         await asyncio.gather(*workers)
         for helper in helpers:
             helper.cancel()
-
-
-async def work_off(ctx: Context) -> int:
-    """Handle every event that is due now, one after another; gives how many."""
-    handled = 0
-    while (event := await events.claim(ctx)) is not None:
-        await settle(ctx, event)
-        handled += 1
-    return handled
-
-
-async def settle(ctx: Context, event: ClaimedEvent) -> None:
-    """Handle one leased event, or put it back with what went wrong."""
-    with structlog.contextvars.bound_contextvars(event_id=event.lease.event_id, type=event.type):
-        try:
-            await handle(ctx, event)
-        except BillingError as refusal:
-            await events.fail(ctx, event, f"{refusal.code}: {refusal.message}")
-        except Exception as bug:
-            # A bug in one handler must not stop the others: the event keeps it, and dies of it in the end.
-            _log.exception("handler_failed")
-            await events.fail(ctx, event, f"{type(bug).__name__}: {bug}")
 
 
 async def _lane(ctx: Context, stop: asyncio.Event, wake: asyncio.Event, poll_seconds: float) -> None:

@@ -207,3 +207,9 @@ class EventSettledError(BillingError):
     """This event is settled or being worked on: only one that waits or is dead can be given up."""
 
     code = "event_settled"
+
+
+class ReconciliationBusyError(BillingError):
+    """Another reconciliation runs right now: wait until it is done."""
+
+    code = "reconciliation_busy"

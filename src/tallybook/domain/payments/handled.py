@@ -92,3 +92,12 @@ HANDLED_TYPES = (
 def left_alone_as(event_type: str) -> str | None:
     """The outcome of an event that has no effect because of its type; None if it is worked on."""
     return None if event_type in HANDLED_TYPES else "unhandled_type"
+
+
+def left_alone(event_type: str, *, same_mode: bool, same_account: bool) -> str | None:
+    """The outcome of an event that is recorded and never worked on; None if it is worked on."""
+    if not same_mode:
+        return "other_mode"
+    if not same_account:
+        return "other_account"
+    return left_alone_as(event_type)

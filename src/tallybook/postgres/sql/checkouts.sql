@@ -54,3 +54,14 @@ UPDATE tallybook.checkouts SET
     granted_version = coalesce(:granted_version, granted_version),
     updated_at = :now
 WHERE checkout_id = :checkout_id AND status <> 'paid';
+
+-- name: by_sessions
+-- The checkouts that opened some Stripe sessions.
+SELECT * FROM tallybook.checkouts
+WHERE stripe_session_id = any(:stripe_session_ids);
+
+-- name: unsettled
+-- The sessions of checkouts that wait for their customer or their payment, made before a moment.
+SELECT stripe_session_id FROM tallybook.checkouts
+WHERE status IN ('open', 'processing') AND stripe_session_id IS NOT NULL AND created_at < :before
+ORDER BY checkout_id;

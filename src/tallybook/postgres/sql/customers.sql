@@ -47,3 +47,7 @@ WHERE user_id = :user_id AND stripe_customer_id = :stripe_customer_id;
 -- name: app_domains
 -- The domains of the apps that customers may be sent back to.
 SELECT domain FROM tallybook.apps WHERE is_active AND domain <> '';
+
+-- name: users_of
+-- Whose some Stripe customers are.
+SELECT stripe_customer_id, user_id FROM tallybook.stripe_customers WHERE stripe_customer_id = any(:customer_ids);

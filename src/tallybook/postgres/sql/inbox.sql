@@ -174,3 +174,7 @@ SELECT
     ) AS dead
 FROM tallybook.stripe_events
 WHERE status IN ('received', 'processing', 'retry');
+
+-- name: known
+-- Which of some events are in the inbox.
+SELECT event_id FROM tallybook.stripe_events WHERE event_id = any(:event_ids);

@@ -129,3 +129,18 @@ SELECT tallybook.freeze_wallet_v1(:now, :wallet_id, :cause, :frozen) AS changed;
 -- Why a wallet is frozen.
 SELECT cause, since FROM tallybook.wallet_freezes
 WHERE wallet_id = :wallet_id ORDER BY since, cause;
+
+-- name: refunds_of
+-- All refunds of some payment intents.
+SELECT * FROM tallybook.refunds WHERE stripe_payment_intent_id = any(:payment_intents);
+
+-- name: disputes_of
+-- All disputes of some payment intents.
+SELECT * FROM tallybook.disputes WHERE stripe_payment_intent_id = any(:payment_intents);
+
+-- name: undecided
+-- The payment intents of which a refund is on its way or a dispute open, as far as we know.
+SELECT stripe_payment_intent_id FROM tallybook.refunds WHERE status IN ('pending', 'requires_action')
+UNION
+SELECT stripe_payment_intent_id FROM tallybook.disputes WHERE status NOT IN ('won', 'lost', 'warning_closed', 'prevented')
+ORDER BY stripe_payment_intent_id;

@@ -45,3 +45,19 @@ ORDER BY payment_id DESC LIMIT :limit;
 -- Where Stripe shows the payment to its customer.
 UPDATE tallybook.payments SET receipt_url = :receipt_url
 WHERE stripe_payment_intent_id = :stripe_payment_intent_id AND receipt_url IS DISTINCT FROM :receipt_url;
+
+-- name: by_references
+-- Payments by the Stripe objects that their credits were granted for.
+SELECT * FROM tallybook.payments
+WHERE reference = any(:references);
+
+-- name: by_payment_intents
+-- Payments by their payment intents.
+SELECT * FROM tallybook.payments
+WHERE stripe_payment_intent_id = any(:payment_intents);
+
+-- name: paid_within
+-- Payments of a time, in the order they came.
+SELECT * FROM tallybook.payments
+WHERE paid_at >= :since AND paid_at < :until AND payment_id > :after
+ORDER BY payment_id LIMIT :limit;

@@ -51,3 +51,7 @@ FOR UPDATE OF p;
 -- Count what was taken back of a lot.
 UPDATE tallybook.payment_lots SET returned_micro = returned_micro + :amount_micro
 WHERE payment_id = :payment_id AND lot_version = :lot_version;
+
+-- name: by_ids
+-- Invoices by Stripe's ids.
+SELECT * FROM tallybook.subscription_invoices WHERE stripe_invoice_id = any(:stripe_invoice_ids);

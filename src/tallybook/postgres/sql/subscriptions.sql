@@ -128,3 +128,13 @@ RETURNING subscription_id;
 -- Whether a user's trial of a family is the one of this subscription.
 SELECT 1 FROM tallybook.subscription_trials
 WHERE user_id = :user_id AND plan_family = :plan_family AND subscription_id = :subscription_id;
+
+-- name: by_stripe_ids
+-- Subscriptions by Stripe's ids.
+SELECT * FROM tallybook.subscriptions WHERE stripe_subscription_id = any(:stripe_subscription_ids);
+
+-- name: living
+-- Stripe's ids of the subscriptions that have not ended in our books.
+SELECT stripe_subscription_id FROM tallybook.subscriptions
+WHERE stripe_subscription_id IS NOT NULL AND status NOT IN ('canceled', 'incomplete_expired', 'abandoned')
+ORDER BY subscription_id;
