@@ -41,7 +41,7 @@ SETTINGS = {
 # Not data of anybody: who used a key when, what Stripe's events come in with on their own, what the worker watches.
 _UNCOUNTED = (
     "stripe_events", "customer_fences", "alert_states", "alert_walk", "alert_watches", "announcements",
-    "webhook_sightings",
+    "webhook_sightings", "reconciliations", "reconciliation_findings",
 )  # fmt: skip
 
 
@@ -153,6 +153,20 @@ class Cast:
                 [event_id, kind, subject["id"], raw.encode(), status],
             )
         return event_id
+
+    def make_finding(self) -> tuple[str, str]:
+        """A reconciliation of long ago, and an open finding of it."""
+        with psycopg.connect(self.running.database.superuser_url, autocommit=True) as connection:
+            row = connection.execute(
+                "WITH run AS (INSERT INTO tallybook.reconciliations (status, applies, asked_by, requested_at)"
+                " VALUES ('done', false, 'operator command line', now()) RETURNING reconciliation_id)"
+                " INSERT INTO tallybook.reconciliation_findings (code, kind, object_id, severity, expected, found,"
+                " first_seen_at, last_seen_at, last_run)"
+                " SELECT 'granted_not_paid', 'checkout_session', 'cs_' || reconciliation_id, 'difference', 'a', 'b',"
+                " now(), now(), reconciliation_id FROM run RETURNING last_run, finding_id"
+            ).fetchone()
+        assert row is not None
+        return f"rec_{row[0]}", f"fnd_{row[1]}"
 
     def make_budget(self, caller: str) -> str:
         """A fresh budget without a limit over the caller's own wallet."""

@@ -64,6 +64,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /v1/budgets/{budget}": {"limit_micro": None},
     "PUT /v1/caps": {"app_id": "{app_id}", "limit_micro": 5},
     "POST /v1/payments/{payment}/refunds": {"amount_minor": 1},
+    "POST /v1/reconciliations": {"apply": False},
+    "POST /v1/reconciliations/findings/{finding}/acknowledge": {"reason": "a gift"},
     "POST /v1/stripe-events/replay": {"ids": ["{event}"]},
     "POST /v1/stripe-events/{event}/give-up": {"reason": "paid back by hand"},
     "POST /v1/checkouts": {"price": "package_starter", **BUYING},
@@ -121,6 +123,11 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
         else person.alert,
         # A worker may be at an event, so one of its own that is dead.
         "event": cast.make_event() if "/v1/stripe-events/" in path else "",
+        **dict(
+            zip(("reconciliation", "finding"), cast.make_finding(), strict=True)
+            if "/v1/reconciliations/" in path
+            else ()
+        ),
         "checkout": person.checkout,
         "subscription": person.subscription,
         "id": person.subscription,

@@ -102,6 +102,11 @@ GET    /v1/stripe-events/{event}               401 403 403 403 403 403 403 403 4
 POST   /v1/stripe-events/replay                401 403 403 403 403 403 403 403 403 403 403 200 403 403
 POST   /v1/stripe-events/{event}/replay        401 403 403 403 403 403 403 403 403 403 403 200 403 403
 POST   /v1/stripe-events/{event}/give-up       401 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/reconciliations                     401 403 403 403 403 403 403 403 403 403 403 202 403 403
+GET    /v1/reconciliations                     401 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/reconciliations/{reconciliation}    401 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/reconciliations/findings            401 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/reconciliations/findings/{finding}/acknowledge 401 403 403 403 403 403 403 403 403 403 403 200 403 403
 GET    /v1/payments                            401 200 403 200 403 403 403 200 403 403 403 200 403 403
 GET    /v1/payments/{payment}                  401 200 404 200 404 404 404 200 404 404 404 200 404 404
 GET    /v1/payments/{payment}/refunds/preview  401 403 403 403 403 403 403 403 403 403 403 200 403 403

@@ -1,4 +1,4 @@
-"""The reconciler against a real sandbox: webhooks that never came are made up for, and objects are held against the books."""
+"""The reconciler against a real sandbox: what never came is made up for, objects are held against the books."""
 
 from __future__ import annotations
 
@@ -46,13 +46,22 @@ async def found(till: Till, status: FindingStatus | None = FindingStatus.OPEN) -
     return [(one.finding.code, one.finding.object_id) for one in reversed(page)]
 
 
+async def done(till: Till) -> None:
+    """Wait until the one reconciliation that was asked for is done."""
+    while True:
+        [run] = await runs.newest(till.ctx, OPERATOR, limit=10)
+        if run.status == "done":
+            return
+        await asyncio.sleep(0.05)
+
+
 def lose_events(till: Till) -> None:
     """As if Stripe's events so far had been taken in and forgotten: only the objects are left to be compared."""
     for event in till.stripe_get("/v1/events", limit=100)["data"]:
         till.ask(
-            "INSERT INTO tallybook.stripe_events (event_id, type, livemode, stripe_created, intake_path, raw, received_at,"
-            " status, outcome, next_attempt_at) VALUES (%s, %s, false, now(), 'stripe', '', now(), 'ignored', 'lost', now())"
-            " ON CONFLICT DO NOTHING",
+            "INSERT INTO tallybook.stripe_events (event_id, type, livemode, stripe_created, intake_path, raw,"
+            " received_at, status, outcome, next_attempt_at)"
+            " VALUES (%s, %s, false, now(), 'stripe', '', now(), 'ignored', 'lost', now()) ON CONFLICT DO NOTHING",
             event["id"],
             event["type"],
         )
@@ -337,8 +346,7 @@ async def test_the_worker_runs_what_was_asked_for_and_each_night_one_of_its_own(
     task = asyncio.create_task(run_worker(shop.ctx, stop))
     try:
         async with asyncio.timeout(60):
-            while [run.status for run in await runs.newest(shop.ctx, OPERATOR, limit=10)] != ["done"]:
-                await asyncio.sleep(0.05)
+            await done(shop)
     finally:
         stop.set()
         await task

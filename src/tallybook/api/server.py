@@ -35,6 +35,7 @@ from tallybook.api.v1 import (
     payment_intents,
     payments,
     products,
+    reconciliations,
     saved_methods,
     sessions,
     stripe_events,
@@ -70,6 +71,7 @@ NATIVE = (
     budgets.router,
     budgets.caps_router,
     stripe_events.router,
+    reconciliations.router,
 )
 FAMILIES = (
     cross_app.router,

@@ -82,7 +82,7 @@ async def keep_receipt(tx: Transaction, stripe_payment_intent_id: str, receipt_u
 
 async def by_references(tx: Transaction, references: Collection[str]) -> dict[str, Payment]:
     """Payments by the checkout sessions, invoices and payment intents that their credits were granted for."""
-    rows = await tx.many(_SQL.by_references, references=list(references))
+    rows = await tx.many(_SQL.by_references, stripe_ids=list(references))
     return {row["reference"]: _payment(row) for row in rows}
 
 

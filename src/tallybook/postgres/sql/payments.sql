@@ -49,7 +49,7 @@ WHERE stripe_payment_intent_id = :stripe_payment_intent_id AND receipt_url IS DI
 -- name: by_references
 -- Payments by the Stripe objects that their credits were granted for.
 SELECT * FROM tallybook.payments
-WHERE reference = any(:references);
+WHERE reference = any(:stripe_ids);
 
 -- name: by_payment_intents
 -- Payments by their payment intents.
