@@ -18,6 +18,7 @@ from tallybook.cli import (
     demo,
     doctor,
     events,
+    import_stripe,
     ledger,
     organisations,
     payments,
@@ -58,6 +59,7 @@ for name, noun in (
 app.command("doctor")(doctor.doctor)
 app.command("refund")(payments.refund)
 app.command("reconcile")(reconcile.reconcile)
+app.command("import-stripe")(import_stripe.import_stripe)
 app.command("demo")(demo.demo)
 
 

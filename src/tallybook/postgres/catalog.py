@@ -42,6 +42,11 @@ async def save_link(tx: Transaction, now: datetime, link: Link) -> None:
         amount_minor=link.price.minor,
         currency=link.price.currency,
     )
+    await save_price(tx, now, link)
+
+
+async def save_price(tx: Transaction, now: datetime, link: Link) -> None:
+    """Remember for ever what a Stripe price stands for, whether or not it is sold at."""
     await tx.run(
         _SQL.save_plan_price,
         now=now,

@@ -131,6 +131,18 @@ async def users_of(tx: Transaction, customer_ids: Collection[str]) -> dict[str, 
     return {row["stripe_customer_id"]: row["user_id"] for row in rows}
 
 
+async def linked(tx: Transaction, stripe_customer_id: str) -> tuple[int, datetime] | None:
+    """Whose a Stripe customer is, and since when."""
+    row = await tx.maybe(_SQL.linked, stripe_customer_id=stripe_customer_id)
+    return None if row is None else (row["user_id"], row["created_at"])
+
+
+async def of_user(tx: Transaction, user_id: int) -> int | None:
+    """The user, if they are a customer at Stripe."""
+    row = await tx.maybe(_SQL.of_user, user_id=user_id)
+    return None if row is None else int(row["user_id"])
+
+
 async def app_domains(tx: Transaction) -> list[str]:
     """The domains of the active apps."""
     return [row["domain"] for row in await tx.many(_SQL.app_domains)]

@@ -14,11 +14,13 @@ from tallybook.postgres.statements import Statements
 _SQL = Statements("payments")
 
 
-async def record(tx: Transaction, now: datetime, paid: Paid, *, freezes: bool = False) -> int | None:
+async def record(
+    tx: Transaction, now: datetime, paid: Paid, *, freezes: bool = False, paid_at: datetime | None = None
+) -> int | None:
     """Write a payment down in the transaction of its grant; gives its number, or None if it already is.
 
     What is known to have gone back of its money is taken back at once: a refund may be heard of before the payment.
-    ``freezes`` is as for ``money_back.apply``.
+    ``freezes`` is as for ``money_back.apply``; ``paid_at`` is when, if not now.
     """
     row = await tx.maybe(
         _SQL.record,
@@ -35,6 +37,7 @@ async def record(tx: Transaction, now: datetime, paid: Paid, *, freezes: bool = 
         currency=paid.price.currency,
         credits_micro=sum(credits.micro for _, credits in paid.lots),
         receipt_url=paid.receipt_url,
+        paid_at=paid_at or now,
     )
     if row is None:
         return None

@@ -3652,6 +3652,18 @@ COMMENT ON COLUMN tallybook.stripe_events.verified_by IS 'Fingerprints of the si
 
 COMMENT ON COLUMN tallybook.stripe_events.replays IS 'How often somebody had it worked on again.';
 
+CREATE TABLE tallybook.stripe_imports (
+    terms bytea NOT NULL,
+    status text NOT NULL,
+    after_customer text,
+    customers bigint DEFAULT 0 NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT stripe_imports_status_check CHECK ((status = ANY (ARRAY['running'::text, 'done'::text])))
+);
+
+COMMENT ON TABLE tallybook.stripe_imports IS 'How far an import of a Stripe account came, for each way of importing: whoever goes on begins after this customer.';
+
 CREATE TABLE tallybook.subscription_changes (
     change_id bigint NOT NULL,
     intent_id uuid NOT NULL,
@@ -3954,6 +3966,9 @@ ALTER TABLE ONLY tallybook.stripe_customers
 
 ALTER TABLE ONLY tallybook.stripe_events
     ADD CONSTRAINT stripe_events_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY tallybook.stripe_imports
+    ADD CONSTRAINT stripe_imports_pkey PRIMARY KEY (terms);
 
 ALTER TABLE ONLY tallybook.subscription_changes
     ADD CONSTRAINT subscription_changes_intent_id_key UNIQUE (intent_id);
@@ -4512,6 +4527,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.signing_keys TO tallybook_runtime;
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_account TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_events TO tallybook_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.stripe_imports TO tallybook_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE tallybook.subscription_changes TO tallybook_runtime;
 

@@ -10,6 +10,7 @@ from typing import Any
 import stripe
 
 from tallybook.domain.money import Money
+from tallybook.domain.payments.importing import ChargeReport, CustomerReport
 from tallybook.domain.payments.invoices import InvoiceReport
 from tallybook.domain.payments.money_back import Dispute, Refund
 from tallybook.domain.payments.reconciling import BalanceEntry, IntentReport, Window
@@ -115,6 +116,31 @@ async def balance(gateway: StripeGateway, window: Window) -> AsyncIterator[list[
         yield [entry for entry in entries if entry is not None]
 
 
+async def customers(gateway: StripeGateway, after: str | None = None) -> AsyncIterator[list[CustomerReport]]:
+    """Customers, from the one after which another page ended."""
+    wanted = {} if after is None else {"starting_after": after}
+    async for page in pages("customers.list", gateway.v1.customers.list_async, wanted):
+        yield [_customer(found.to_dict()) for found in page]
+
+
+async def charges(gateway: StripeGateway, customer_id: str) -> AsyncIterator[list[ChargeReport]]:
+    """What a customer was charged; charges that failed are left out."""
+    async for page in pages("charges.list", gateway.v1.charges.list_async, {"customer": customer_id}):
+        raw = [found.to_dict() for found in page]
+        yield [_charge(one) for one in raw if one["paid"] and one["status"] == "succeeded"]
+
+
+async def session_lines(gateway: StripeGateway, session_id: str) -> list[tuple[str, int]]:
+    """What a checkout session sold: Stripe prices and how many of each."""
+    service = gateway.v1.checkout.sessions.line_items
+    found: list[tuple[str, int]] = []
+    async for page in pages("line_items.list", partial(service.list_async, session_id)):
+        for raw in (one.to_dict() for one in page):
+            price = id_of(raw.get("price"))
+            found += [] if price is None else [(price, raw.get("quantity") or 1)]
+    return found
+
+
 def created(window: Window) -> dict[str, Any]:
     """The parameter that asks for what was made in a time."""
     since, until = int(window.since.timestamp()), int(window.until.timestamp())
@@ -138,6 +164,28 @@ async def _invoice(gateway: StripeGateway, found: stripe.Invoice) -> InvoiceRepo
         assert whole is not None, found.id
         return whole
     return billing_readings.invoice(found, found.lines.data)
+
+
+def _customer(raw: Mapping[str, Any]) -> CustomerReport:
+    return CustomerReport(
+        id=raw["id"],
+        email=raw.get("email"),
+        metadata=dict(raw.get("metadata") or {}),
+        livemode=raw["livemode"],
+        created=moment(raw["created"]),
+    )
+
+
+def _charge(raw: Mapping[str, Any]) -> ChargeReport:
+    return ChargeReport(
+        id=raw["id"],
+        payment_intent_id=id_of(raw.get("payment_intent")),
+        money=Money(raw["amount"], raw["currency"]),
+        description=raw.get("description"),
+        gone_back=bool(raw.get("amount_refunded") or raw.get("disputed")),
+        receipt_url=raw.get("receipt_url"),
+        created=moment(raw["created"]),
+    )
 
 
 def _event(found: stripe.Event) -> ReceivedEvent:

@@ -58,6 +58,7 @@ def session(found: stripe.checkout.Session) -> SessionReport:
         url=raw.get("url"),
         expires_at=moment(raw["expires_at"]),
         subscription_id=id_of(raw.get("subscription")),
+        created=moment(raw["created"]),
     )
 
 

@@ -15,6 +15,7 @@ import structlog
 from tallybook.domain.errors import BillingError, ReconciliationBusyError
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.reconciling import Ending, Finding, Repair, Run, Severity, Window
+from tallybook.usecases import events as inbox_events
 from tallybook.usecases import fulfilment, money_back
 from tallybook.usecases.context import Context
 from tallybook.usecases.reconciling import events, objects, runs
@@ -63,9 +64,10 @@ async def reconcile(
     """Carry out what was asked for; gives it as it ended.
 
     Raises:
-        ReconciliationBusyError: another one runs.
+        StripeAccountMismatchError: the key is another account's. ReconciliationBusyError: another one runs.
         StripeUnavailableError, StripeRefusedError, DatabaseUnavailableError: it failed; ask again.
     """
+    await inbox_events.identify(ctx)
     async with runs.alone(ctx):
         begun, window = await runs.begin(ctx, run, grace=grace)
         counted = _Counted()

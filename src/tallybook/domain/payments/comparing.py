@@ -27,7 +27,8 @@ def compare_session(
 ) -> Finding | None:
     """A checkout session; what it is worth is judged as when its webhook comes."""
     if known is None:
-        if report.payment_status != "paid":
+        if report.payment_status != "paid" or payment is not None:
+            # One that is in the books without a checkout was imported.
             return None
         return _foreign(Kind.SESSION, report.id, f"paid, {_money(report)}", report.customer_id)
     wanted = judge(known, report, livemode=livemode)

@@ -50,6 +50,7 @@ class SessionReport:
     url: str | None
     expires_at: datetime
     subscription_id: str | None = None
+    created: datetime | None = None
 
     @property
     def view(self) -> SessionView:

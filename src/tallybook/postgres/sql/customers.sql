@@ -51,3 +51,11 @@ SELECT domain FROM tallybook.apps WHERE is_active AND domain <> '';
 -- name: users_of
 -- Whose some Stripe customers are.
 SELECT stripe_customer_id, user_id FROM tallybook.stripe_customers WHERE stripe_customer_id = any(:customer_ids);
+
+-- name: linked
+-- Whose a Stripe customer is, and since when.
+SELECT user_id, created_at FROM tallybook.stripe_customers WHERE stripe_customer_id = :stripe_customer_id;
+
+-- name: of_user
+-- The Stripe customer of a user, or the intent to make one.
+SELECT user_id FROM tallybook.stripe_customers WHERE user_id = :user_id AND stripe_customer_id IS NOT NULL;

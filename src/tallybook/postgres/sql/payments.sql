@@ -5,7 +5,7 @@ INSERT INTO tallybook.payments (
     currency, credits_micro, receipt_url, paid_at, updated_at
 ) VALUES (
     :wallet_id, :user_id, :source, :reference, :stripe_customer_id, :stripe_payment_intent_id, :lookup_key, :description,
-    :paid_minor, :currency, :credits_micro, :receipt_url, :now, :now
+    :paid_minor, :currency, :credits_micro, :receipt_url, :paid_at, :now
 )
 ON CONFLICT (reference) DO NOTHING
 RETURNING *;

@@ -61,9 +61,20 @@ COMMENT ON COLUMN tallybook.reconciliation_findings.expected IS 'What our books 
 COMMENT ON COLUMN tallybook.reconciliation_findings.repair IS 'The use case that would settle it, the same as for a webhook; null: only people can.';
 CREATE INDEX reconciliation_findings_open ON tallybook.reconciliation_findings (finding_id) WHERE status = 'open';
 
+CREATE TABLE tallybook.stripe_imports (
+    terms          bytea PRIMARY KEY,
+    status         text NOT NULL CHECK (status IN ('running', 'done')),
+    after_customer text,
+    customers      bigint NOT NULL DEFAULT 0,
+    began_at       timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL
+);
+COMMENT ON TABLE tallybook.stripe_imports IS
+'How far an import of a Stripe account came, for each way of importing: whoever goes on begins after this customer.';
+
 COMMENT ON COLUMN tallybook.stripe_events.intake_path IS
 'By which path it came: a family of webhooks, or ''fetched'' by the reconciler with our own key, without a signature.';
 
 GRANT SELECT, INSERT, UPDATE ON
-tallybook.reconciliations, tallybook.reconciliation_cursor, tallybook.reconciliation_findings
+tallybook.reconciliations, tallybook.reconciliation_cursor, tallybook.reconciliation_findings, tallybook.stripe_imports
 TO tallybook_runtime;
