@@ -48,3 +48,10 @@ def clocked(till: Till) -> Subscriber:
     subscriber = Subscriber(till)
     subscriber.live_on_a_test_clock(START)
     return subscriber
+
+
+@pytest_asyncio.fixture
+async def shop(bare_till: Till) -> Till:
+    """A till whose catalogue is at a Stripe of its own: nobody else sells there."""
+    await catalog.push(bare_till.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
+    return bare_till

@@ -19,7 +19,7 @@ from tallybook.domain.errors import (
 )
 from tallybook.domain.money import Credits
 from tallybook.domain.payments.importing import Grants, Imported, Options, parse_balances
-from tallybook.usecases import catalog, sessions
+from tallybook.usecases import sessions
 from tallybook.usecases.reconciling import runs
 from tallybook.worker.importing import import_stripe
 from tallybook.worker.main import work_off
@@ -27,13 +27,6 @@ from tallybook.worker.reconciling import reconcile
 
 pytestmark = pytest.mark.timeout(180)
 HISTORY = Options(grants=Grants.HISTORY)
-
-
-@pytest.fixture
-async def shop(bare_till: Till) -> Till:
-    """A till whose catalogue is at a Stripe of its own, where others have done business already."""
-    await catalog.push(bare_till.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
-    return bare_till
 
 
 def a_customer(till: Till, email: str | None, **more: str) -> str:

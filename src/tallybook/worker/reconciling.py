@@ -18,7 +18,7 @@ from tallybook.domain.payments.reconciling import Ending, Finding, Repair, Run, 
 from tallybook.usecases import events as inbox_events
 from tallybook.usecases import fulfilment, money_back
 from tallybook.usecases.context import Context
-from tallybook.usecases.reconciling import events, objects, runs
+from tallybook.usecases.reconciling import days, events, objects, runs
 from tallybook.usecases.subscriptions import settling
 from tallybook.worker.inbox import work_off
 
@@ -154,7 +154,7 @@ async def _compare(ctx: Context, run: Run, window: Window, counted: _Counted, pr
         counted.found += len(compared.findings)
         await runs.note(ctx, run, compared.findings, compared.agreeing)
         progress(f"{compared.kind}".replace("_", " ").capitalize() + "s", compared.objects)
-    sums, compared = await objects.daily_totals(ctx, window)
+    sums, compared = await days.totals_of(ctx, window)
     counted.found += len(compared.findings)
     counted.totals = [asdict(one) for one in sums]
     await runs.note(ctx, run, compared.findings, compared.agreeing)

@@ -113,7 +113,7 @@ class PastPayment:
 class Imported:
     """What became (or, in a dry run, would become) of a customer.
 
-    ``outcome`` is ``created``, ``linked`` or ``known``, or ``conflict``: then nothing was done. ``conflicts`` are codes.
+    ``outcome`` is ``created``, ``linked``, ``known``, or ``conflict``: then nothing was done; ``conflicts`` say why.
     ``payments`` counts those newly written down.
     """
 

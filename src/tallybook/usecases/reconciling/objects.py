@@ -9,19 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tallybook.domain.money import Money
 from tallybook.domain.payments import comparing
 from tallybook.domain.payments.money_back import Dispute, Refund
 from tallybook.domain.payments.payments import Payment, Source
 from tallybook.domain.payments.reconciling import (
-    BalanceEntry,
-    DailyTotal,
     Finding,
     IntentReport,
     Kind,
     Window,
-    compare_total,
-    totals,
 )
 from tallybook.domain.payments.reports import SessionReport
 from tallybook.domain.payments.subscriptions import SubscriptionReport
@@ -72,8 +67,8 @@ async def compare(ctx: Context, window: Window) -> AsyncIterator[Compared]:
     """
     seen = Seen()
     for kind in (_sessions, _invoices, _subscriptions, _money_back, _intents, _payments):
-        async for compared in kind(ctx, configured(ctx.stripe), window, seen):
-            yield compared
+        async for page in kind(ctx, configured(ctx.stripe), window, seen):
+            yield page
 
 
 async def again(ctx: Context, finding: Finding) -> list[Finding]:
@@ -94,21 +89,6 @@ async def again(ctx: Context, finding: Finding) -> list[Finding]:
         found = (await _compare_money_back(ctx, about)).findings
         return found + (await _compare_intents(ctx, [await listings.intent(stripe, object_id)])).findings
     return [finding]
-
-
-async def daily_totals(ctx: Context, window: Window) -> tuple[list[DailyTotal], Compared]:
-    """The check sum of each day: what Stripe's balance says against what our books say of the same payments."""
-    entries: list[BalanceEntry] = []
-    booked: dict[str, Money] = {}
-    async for page in listings.balance(configured(ctx.stripe), window):
-        entries += page
-        intents = {one.payment_intent_id for one in page if one.payment_intent_id is not None}
-        async with ctx.db.snapshot() as tx:
-            known = await payments.by_payment_intents(tx, intents)
-        booked |= {intent: payment.paid for intent, payment in known.items()}
-    sums = totals(entries, booked)
-    compared = [(f"{one.day} {one.currency}", compare_total(one)) for one in sums]
-    return sums, _compared(Kind.DAY, {name: [found] if found else [] for name, found in compared})
 
 
 async def _sessions(
@@ -136,7 +116,7 @@ async def _compare_sessions(ctx: Context, page: Sequence[SessionReport], seen: S
             report, known.get(report.id), paid.get(report.id), livemode=ctx.livemode
         )
         found[report.id] = [one] if one else []
-    return _compared(Kind.SESSION, found)
+    return compared(Kind.SESSION, found)
 
 
 async def _invoices(
@@ -146,9 +126,7 @@ async def _invoices(
         seen.references.update(report.id for report in page)
         seen.intents.update(one.payment_intent_id for one in page if one.payment_intent_id is not None)
         findings = await bills.compare_invoices(ctx, page)
-        yield _compared(
-            Kind.INVOICE, {one.id: [f for f in findings if f.object_id == one.id] for one in page}
-        )
+        yield compared(Kind.INVOICE, {one.id: [f for f in findings if f.object_id == one.id] for one in page})
 
 
 async def _subscriptions(
@@ -190,7 +168,7 @@ async def _compare_subscriptions(
             is_a_plan=report is not None and report.price_id in plans,
         )
         found[stripe_id] = [one] if one else []
-    return _compared(Kind.SUBSCRIPTION, found)
+    return compared(Kind.SUBSCRIPTION, found)
 
 
 _Back = dict[str, tuple[list[Refund], list[Dispute]]]
@@ -220,7 +198,7 @@ async def _compare_money_back(ctx: Context, back: _Back) -> Compared:
     async with ctx.db.snapshot() as tx:
         paid = await payments.by_payment_intents(tx, back)
         refunds, disputes = await money_back.of_payment_intents(tx, back)
-    return _compared(
+    return compared(
         Kind.PAYMENT_INTENT,
         {
             intent: comparing.compare_money_back(
@@ -248,7 +226,7 @@ async def _compare_intents(ctx: Context, page: Sequence[IntentReport]) -> Compar
     for report in page:
         one = comparing.compare_intent(report, paid.get(report.id), deployment=deployment)
         found[report.id] = [one] if one else []
-    return _compared(Kind.PAYMENT_INTENT, found)
+    return compared(Kind.PAYMENT_INTENT, found)
 
 
 async def _payments(
@@ -276,7 +254,7 @@ async def _compare_payment(ctx: Context, stripe: StripeGateway, payment: Payment
         session = await stripe.session(reference)
         if session is not None:
             return await _compare_sessions(ctx, [session], Seen())
-        return _compared(Kind.SESSION, {reference: [comparing.missing_at_stripe(payment, Kind.SESSION)]})
+        return compared(Kind.SESSION, {reference: [comparing.missing_at_stripe(payment, Kind.SESSION)]})
     if reference.startswith("in_"):
         invoice = await stripe.invoice(reference)
         found = (
@@ -284,11 +262,12 @@ async def _compare_payment(ctx: Context, stripe: StripeGateway, payment: Payment
             if invoice is None
             else await bills.compare_invoices(ctx, [invoice])
         )
-        return _compared(Kind.INVOICE, {reference: found})
+        return compared(Kind.INVOICE, {reference: found})
     return await _compare_intents(ctx, [await listings.intent(stripe, reference)])
 
 
-def _compared(kind: Kind, found: dict[str, list[Finding]]) -> Compared:
+def compared(kind: Kind, found: dict[str, list[Finding]]) -> Compared:
+    """What was compared, by object: what differs of each."""
     return Compared(
         kind=kind,
         findings=[finding for findings in found.values() for finding in findings],
