@@ -106,6 +106,19 @@ async def test_a_customer_comes_with_plan_history_and_credits_and_again_brings_n
     assert (status, source) == ("active", "import")
 
 
+async def test_a_payment_of_nothing_is_written_down_once_too(shop: Till) -> None:
+    """Pitfall 9: without a payment intent only the invoice itself says that it is known."""
+    grace = a_customer(shop, "grace@example.com")
+    form = {"customer": grace, "items[0][price]": price_of(shop, "plan_starter"), "trial_period_days": "7"}
+    assert shop.stripe_post("/v1/subscriptions", **form)["status"] == "trialing"
+
+    done = await took(shop)
+    again = await took(shop)
+
+    assert (done[grace].payments, again[grace].payments, shop.grants()) == (1, 0, 0)
+    assert shop.ask("SELECT paid_minor, source FROM tallybook.payments") == [(0, "import")]
+
+
 async def test_old_webhooks_and_the_reconciler_grant_nothing_for_what_was_imported(shop: Till) -> None:
     """Pitfall 6: the source of grants changes, and what was paid before must not count again."""
     grace = a_customer(shop, "grace@example.com")
@@ -122,6 +135,22 @@ async def test_old_webhooks_and_the_reconciler_grant_nothing_for_what_was_import
 
     assert shop.credits(user) == 7
     assert (run.differences, run.notices, shop.grants()) == (0, 0, 1)
+
+
+async def test_what_was_paid_since_it_became_ours_is_left_to_webhooks(shop: Till) -> None:
+    grace = a_customer(shop, "grace@example.com")
+    await took(shop)
+    shop.ask("UPDATE tallybook.stripe_customers SET created_at = created_at - interval '1 minute'")
+    subscribed(shop, grace, price_of(shop, "plan_starter"))
+
+    again = await took(shop, Options())
+    asked = await runs.request(shop.ctx, OPERATOR, applies=True)
+    await reconcile(shop.ctx, asked, grace=timedelta(seconds=-5))
+
+    plan = shop.ctx.catalog.by_lookup_key("plan_starter")
+    assert plan is not None
+    assert again[grace].payments == 0
+    assert shop.credits(user_of(shop, grace)) == plan.credits.micro // 1_000_000
 
 
 async def test_a_refund_after_the_import_takes_back_what_the_payment_brought(shop: Till) -> None:
