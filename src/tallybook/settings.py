@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tallybook.domain.diagnosis.pasted import PastedWrongError, as_copied
 from tallybook.domain.errors import SettingsError
 
 STRIPE_API_VERSION = "2026-10-28.endive"
@@ -21,16 +22,7 @@ STRIPE_API_VERSION = "2026-10-28.endive"
 # Versions that the outbound calls were tested with; 2023-10-16 is what document 001 sets.
 STRIPE_API_VERSIONS_TESTED = (STRIPE_API_VERSION, "2023-10-16")
 SECRET_LENGTH_MIN = 32
-_QUOTES = ("'", '"', "`")
 _DEFAULT_SECRETS = ("changeme", "secret", "your-secret", "your_secret", "default", "password")
-
-
-class _FaultError(ValueError):
-    """What is wrong with a setting: a stable word for ``tallybook doctor``, and what to do."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Settings(BaseSettings):
@@ -146,7 +138,7 @@ class Settings(BaseSettings):
         if value is None or value.get_secret_value() == "":
             # An empty signing secret would let anybody sign; it counts as not set.
             return None
-        _as_copied(value.get_secret_value(), whole=False)
+        as_copied(value.get_secret_value(), whole=False)
         return value
 
     @field_validator(
@@ -163,14 +155,14 @@ class Settings(BaseSettings):
     @classmethod
     def _clean_text(cls, value: str | None) -> str | None:
         if value is not None:
-            _as_copied(value)
+            as_copied(value)
         return value
 
     @field_validator("stripe_publishable_key", "next_public_stripe_publishable_key")
     @classmethod
     def _publishable(cls, value: str | None) -> str | None:
         if value and value.startswith(("sk_", "rk_")):
-            raise _FaultError(
+            raise PastedWrongError(
                 "secret_key_as_publishable",
                 "is a secret key: give the one that starts with pk_, and roll this one",
             )
@@ -185,23 +177,23 @@ class Settings(BaseSettings):
     @classmethod
     def _whole_secrets(cls, value: SecretStr | None) -> SecretStr | None:
         for part in value.get_secret_value().split(",") if value else ():
-            _as_copied(part.strip())
+            as_copied(part.strip())
         return value
 
     @field_validator("stripe_secret_key")
     @classmethod
     def _secret_key_form(cls, value: SecretStr | None) -> SecretStr | None:
         if value:
-            _as_copied(value.get_secret_value())
+            as_copied(value.get_secret_value())
         if value and value.get_secret_value().startswith("pk_"):
-            raise _FaultError(
+            raise PastedWrongError(
                 "publishable_key_as_secret",
                 "is a publishable key: give the one that starts with sk_test_ or sk_live_",
             )
         if value and not value.get_secret_value().startswith(
             ("sk_test_", "sk_live_", "rk_test_", "rk_live_")
         ):
-            raise _FaultError(
+            raise PastedWrongError(
                 "stripe_key_malformed", "is not a Stripe secret key: it starts with sk_test_ or sk_live_"
             )
         return value
@@ -302,14 +294,4 @@ def load(**overrides: object) -> Settings:
 
 
 def _code(fault: object) -> str:
-    return fault.code if isinstance(fault, _FaultError) else SettingsError.code
-
-
-def _as_copied(text: str, *, whole: bool = True) -> None:
-    """Refuse what came along when a value was copied; not ``whole``: inside it there may be spaces."""
-    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
-        raise _FaultError("secret_has_quotes", "has quotes around it: set it again without")
-    if any(letter.isspace() for letter in (text if whole else (text[:1], text[-1:]))):
-        raise _FaultError(
-            "secret_has_white_space", "has white space around it or in it: copy it again without"
-        )
+    return fault.code if isinstance(fault, PastedWrongError) else SettingsError.code

@@ -18,7 +18,7 @@ import httpx
 import psycopg
 import running_service
 from api.cards import a_payment_intent, a_saved_card
-from api.paid import a_payment
+from api.rows import a_payment
 from databases import OWNER, SECRET, SERVICE, TestDatabase
 from running_service import ADMIN_EMAIL, ADMIN_PASSWORD, EMAIL, PASSWORD, Running
 from sandbox.process import KEY
@@ -140,7 +140,7 @@ class Cast:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    def make_event(self, status: str = "dead", kind: str = "customer.updated") -> str:
+    def make_event(self, status: str = "dead", kind: str = "product.updated") -> str:
         """A stored event that no worker takes, about a customer and with a secret in its payload."""
         event_id = f"evt_{uuid.uuid4().hex}"
         subject = {"id": f"cus_{event_id}", "object": "customer", "client_secret": "of the tests"}
@@ -153,20 +153,6 @@ class Cast:
                 [event_id, kind, subject["id"], raw.encode(), status],
             )
         return event_id
-
-    def make_finding(self) -> tuple[str, str]:
-        """A reconciliation of long ago, and an open finding of it."""
-        with psycopg.connect(self.running.database.superuser_url, autocommit=True) as connection:
-            row = connection.execute(
-                "WITH run AS (INSERT INTO tallybook.reconciliations (status, applies, asked_by, requested_at)"
-                " VALUES ('done', false, 'operator command line', now()) RETURNING reconciliation_id)"
-                " INSERT INTO tallybook.reconciliation_findings (code, kind, object_id, severity, expected, found,"
-                " first_seen_at, last_seen_at, last_run)"
-                " SELECT 'granted_not_paid', 'checkout_session', 'cs_' || reconciliation_id, 'difference', 'a', 'b',"
-                " now(), now(), reconciliation_id FROM run RETURNING last_run, finding_id"
-            ).fetchone()
-        assert row is not None
-        return f"rec_{row[0]}", f"fnd_{row[1]}"
 
     def make_budget(self, caller: str) -> str:
         """A fresh budget without a limit over the caller's own wallet."""

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from api.cards import set_top_up
 from api.cast import OTHER_PASSWORD, SPARE_EMAIL, SPARE_PASSWORD, Cast
+from api.rows import a_finding
 
 BUYING = {
     "success_url": "https://yourapp.com/ok",
@@ -124,7 +125,7 @@ def asked(cast: Cast, label: str, caller: str, *, whose: str = "ada") -> httpx.R
         # A worker may be at an event, so one of its own that is dead.
         "event": cast.make_event() if "/v1/stripe-events/" in path else "",
         **dict(
-            zip(("reconciliation", "finding"), cast.make_finding(), strict=True)
+            zip(("reconciliation", "finding"), a_finding(cast.running.database), strict=True)
             if "/v1/reconciliations/" in path
             else ()
         ),

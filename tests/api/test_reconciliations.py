@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from api.cast import Cast
+from api.rows import a_finding
 
 PATIENCE_SECONDS = 60.0
 
@@ -34,7 +35,7 @@ def test_a_worker_runs_what_an_admin_asks_for(cast: Cast) -> None:
 
 
 def test_findings_are_listed_page_by_page_and_acknowledged(cast: Cast) -> None:
-    (_, first), (_, second) = cast.make_finding(), cast.make_finding()
+    (_, first), (_, second) = a_finding(cast.running.database), a_finding(cast.running.database)
     query = "/v1/reconciliations/findings?limit=1&code=granted_not_paid"
 
     page = cast.ask("admin", "GET", query).json()

@@ -55,7 +55,12 @@ def lived_in_python(desk: Desk) -> dict[str, Any]:
     who: Any = {"email": "kim@example.com", "test_clock": clock, "payment_method": "pm_card_visa"}
     customer = client.customers.create(who | settings).id
     product = client.products.create({"name": "Plan"}).id
-    terms: Any = {"product": product, "currency": "usd", "unit_amount": 2000, "recurring": {"interval": "month"}}
+    terms: Any = {
+        "product": product,
+        "currency": "usd",
+        "unit_amount": 2000,
+        "recurring": {"interval": "month"},
+    }
     price = client.prices.create(terms).id
     wish: Any = {"customer": customer, "items": [{"price": price}], "expand": ["latest_invoice.payments"]}
     subscription = client.subscriptions.create(wish)
@@ -71,7 +76,12 @@ def lived_in_python(desk: Desk) -> dict[str, Any]:
     [dispute] = client.disputes.list({"payment_intent": payment.id}).data
     evidence: Any = {"evidence": {"uncategorized_text": "winning_evidence"}, "submit": True}
     closed = client.disputes.update(dispute.id, evidence)
-    poor: Any = {"amount": 100, "currency": "usd", "payment_method": "pm_card_chargeDeclined", "confirm": True}
+    poor: Any = {
+        "amount": 100,
+        "currency": "usd",
+        "payment_method": "pm_card_chargeDeclined",
+        "confirm": True,
+    }
     with pytest.raises(stripe.CardError) as refused:
         client.payment_intents.create(poor)
     error: Any = refused.value.error
@@ -92,7 +102,12 @@ def lived_in_node(desk: Desk) -> dict[str, Any]:
     node = which("node")
     assert node, "node is needed for the contract tests"
     done = subprocess.run(
-        [node, "life.mjs", desk.base_url], cwd=TOOL, capture_output=True, text=True, timeout=SECONDS, check=False
+        [node, "life.mjs", desk.base_url],
+        cwd=TOOL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     seen = json.loads(done.stdout)

@@ -58,7 +58,7 @@ async def test_events_are_listed_shown_and_replayed(bare_till: Till, env: dict[s
     event = {
         "id": "evt_of_the_tests",
         "object": "event",
-        "type": "customer.updated",
+        "type": "product.updated",
         "livemode": False,
         "created": 1763700000,
         "data": {"object": {"id": "cus_1", "object": "customer"}},
@@ -76,7 +76,7 @@ async def test_events_are_listed_shown_and_replayed(bare_till: Till, env: dict[s
     assert [(line["event"], line["outcome"]) for line in listed] == [("evt_of_the_tests", "unhandled_type")]
     assert shown["body"] == event
     assert replayed == {"replayed": ["evt_of_the_tests"]}
-    assert bare_till.inbox() == [("customer.updated", "received", None)]
+    assert bare_till.inbox() == [("product.updated", "received", None)]
     assert bare_till.ask("SELECT action FROM tallybook.audit_log") == [("events.replayed",)]
     assert unchosen[0] == 1
     assert "invalid_request" in unchosen[1]

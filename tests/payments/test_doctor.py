@@ -30,7 +30,7 @@ def fit(till: Till, **changes: Any) -> Till:
     return till.but(**{"webhook_secrets": secrets, "own_addresses": frozenset({"pay.example"})} | changes)
 
 
-def an_event(event_id: str, kind: str = "customer.updated") -> dict[str, Any]:
+def an_event(event_id: str, kind: str = "product.updated") -> dict[str, Any]:
     """An event about nothing of ours."""
     return {
         "id": event_id,

@@ -18,7 +18,7 @@ from tallybook.domain.errors import (
     ReconciliationBusyError,
 )
 from tallybook.domain.money import Credits
-from tallybook.domain.payments.importing import Grants, Imported, Options, parse_balances
+from tallybook.domain.payments.importing import Grants, Imported, Options
 from tallybook.usecases import sessions
 from tallybook.usecases.reconciling import runs
 from tallybook.worker.importing import import_stripe
@@ -281,21 +281,6 @@ async def test_an_import_that_was_stopped_goes_on_where_it_was(shop: Till) -> No
     assert first.customer_id not in rest
     assert {one.outcome for one in again.values()} == {"known"}
     assert (len(again), shop.grants()) == (3, 3)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["a,b\n", "email,credits\na@b.c,many\n", "email,credits\n,5\n", "email,credits\na@b.c,1\nA@b.c,2\n"],
-)
-def test_balances_that_cannot_be_read_are_refused_with_their_line(text: str) -> None:
-    with pytest.raises(InvalidRequestError):
-        parse_balances(text)
-
-
-def test_balances_are_read_by_customer_or_email() -> None:
-    found = parse_balances("customer,email,credits\ncus_1,,5\n,A@b.c,0.25\n")
-
-    assert found == {"cus_1": Credits.whole(5), "a@b.c": Credits(250_000)}
 
 
 async def test_the_command_line_tries_and_imports_and_reconciles(shop: Till, tmp_path: Path) -> None:

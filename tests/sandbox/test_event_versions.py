@@ -29,7 +29,12 @@ def life(client: stripe.StripeClient) -> None:
     settings: Any = {"invoice_settings": {"default_payment_method": customer_card(client, customer.id)}}
     client.v1.customers.update(customer.id, settings)
     product = client.v1.products.create({"name": "Plan", "marketing_features": [{"name": "Fast"}]})
-    price: Any = {"product": product.id, "currency": "usd", "unit_amount": 900, "recurring": {"interval": "month"}}
+    price: Any = {
+        "product": product.id,
+        "currency": "usd",
+        "unit_amount": 900,
+        "recurring": {"interval": "month"},
+    }
     plan = client.v1.prices.create(price)
     coupon = client.v1.coupons.create({"percent_off": 50})
     code: Any = {"promotion": {"type": "coupon", "coupon": coupon.id}}
@@ -55,7 +60,8 @@ def on_trial(events: list[dict[str, Any]]) -> dict[str, Any]:
     [event] = [
         event
         for event in events
-        if event["type"] == "customer.subscription.updated" and event["data"]["object"]["status"] == "trialing"
+        if event["type"] == "customer.subscription.updated"
+        and event["data"]["object"]["status"] == "trialing"
     ]
     changed = event["data"]["previous_attributes"]
     assert isinstance(changed, dict)

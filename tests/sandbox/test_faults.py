@@ -145,7 +145,9 @@ def test_a_delay_holds_deliveries_of_one_endpoint_only(own: Running, receiver: R
     rows = own.http().get("/_sandbox/deliveries").json()["data"]
 
     assert {row["status"] for row in rows if row["endpoint"] == slow} == {"pending"}
-    assert sorted(row["endpoint"] for row in rows if row["endpoint"] in (slow, quick)) == sorted([slow, quick] * 3)
+    assert sorted(row["endpoint"] for row in rows if row["endpoint"] in (slow, quick)) == sorted(
+        [slow, quick] * 3
+    )
 
 
 @pytest.mark.parametrize(
