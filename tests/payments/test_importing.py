@@ -12,11 +12,7 @@ import pytest
 from running_service import environment, run_cli
 
 from payments.desk import OPERATOR, Till
-from tallybook.domain.errors import (
-    InvalidCredentialsError,
-    InvalidRequestError,
-    ReconciliationBusyError,
-)
+from tallybook.domain.errors import InvalidCredentialsError, InvalidRequestError, ReconciliationBusyError
 from tallybook.domain.money import Credits
 from tallybook.domain.payments.importing import Grants, Imported, Options
 from tallybook.usecases import sessions
