@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from payments.desk import OPERATOR, Till
+from payments.form_filler import open_form, pay
 from payments.money import balances, books, bought, dispute, intent_of, refund
 from payments.reconciled import found, lose_events, reconciled
 from payments.subscriber import Subscriber
@@ -205,3 +206,18 @@ async def test_what_others_sell_on_the_account_is_a_notice_and_no_difference(sho
     assert code == "foreign_object"
     [day] = run.totals
     assert (day["charged"], day["elsewhere"]) == (0, 500)
+
+
+async def test_a_payment_at_the_form_that_nobody_heard_of_is_granted_once(shop: Till) -> None:
+    form = await open_form(shop)
+    pay(shop, form)
+    lose_events(shop)
+
+    run = await reconciled(shop)
+    again = await reconciled(shop)
+
+    assert (run.repaired, run.differences, again.found) == (1, 0, 0)
+    assert (shop.credits(), shop.grants()) == (100, 1)
+    assert shop.ask("SELECT source, reference FROM tallybook.payments") == [
+        ("payment_form", form.intent.stripe_id)
+    ]

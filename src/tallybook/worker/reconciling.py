@@ -17,6 +17,7 @@ from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.reconciling import Ending, Finding, Repair, Run, Severity, Window
 from tallybook.usecases import events as inbox_events
 from tallybook.usecases import fulfilment, money_back
+from tallybook.usecases.cards import settling as cards_settling
 from tallybook.usecases.context import Context
 from tallybook.usecases.reconciling import days, events, objects, runs
 from tallybook.usecases.subscriptions import settling
@@ -111,9 +112,12 @@ async def mend(ctx: Context, finding: Finding) -> str:
         return (await settling.settle_subscription(ctx, object_id)).outcome
     assert finding.repair is Repair.MONEY_BACK, finding
     settled = await money_back.settle_payment_intent(ctx, object_id)
-    if settled.unsettled_payment is not None:
-        return (await fulfilment.settle_payment(ctx, settled.unsettled_payment)).outcome
-    return settled.outcome
+    if settled.unsettled_payment is None:
+        return settled.outcome
+    started_here = await cards_settling.settle(ctx, settled.unsettled_payment)
+    if started_here is not None:
+        return str(started_here[0].status)
+    return (await fulfilment.settle_payment(ctx, settled.unsettled_payment)).outcome
 
 
 async def keep_reconciled(ctx: Context, stop: asyncio.Event, *, look_seconds: float = _LOOK_SECONDS) -> None:
