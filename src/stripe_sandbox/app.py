@@ -43,6 +43,7 @@ from stripe_sandbox.hosted import invoice_pages, pages, portal
 from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import Store
 from stripe_sandbox.timekeeper import Timekeeper
+from stripe_sandbox.web import acting, looking
 
 FAMILIES = (
     checkout_sessions,
@@ -109,6 +110,8 @@ def create_app(
             *money.routes(),
             *settings.routes(),
             *fault_desk.routes(),
+            *looking.routes(),
+            *acting.routes(),
             *pages.routes(),
             *invoice_pages.routes(),
             *portal.routes(),
@@ -123,5 +126,5 @@ def create_app(
 
 
 async def _home(_request: Request) -> Response:
-    """Lead people who open the base address to something that answers."""
-    return RedirectResponse("/_sandbox/health")
+    """Lead people who open the base address to what they can look at."""
+    return RedirectResponse("/_sandbox/")

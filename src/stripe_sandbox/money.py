@@ -27,6 +27,11 @@ def day(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y")
 
 
+def moment(at: float) -> str:
+    """Return a date and time such as ``2026-02-28 14:03:59``, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def in_tens(amount: int, currency: str) -> bool:
     """Tell whether an amount can be charged: with three decimals, the last must be zero."""
     return currency not in _THREE_DIGITS or amount % 10 == 0

@@ -1,6 +1,7 @@
 """The fault desk: deliveries twice, late, mixed up or never; API requests that fail or go unanswered; all off at first."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 
@@ -164,7 +165,7 @@ def test_the_next_requests_of_a_route_are_refused_and_leave_nothing(
 ) -> None:
     own.control("faults/api", kind=kind, route="POST /v1/customers*", times=2)
     http = own.http()
-    key = {"Idempotency-Key": "the same"}
+    key = {"Idempotency-Key": os.urandom(8).hex()}
 
     answers = [http.post("/v1/customers", data={"name": "Ada"}, headers=key) for _ in range(3)]
 
@@ -196,7 +197,7 @@ def test_requests_fail_by_chance_and_the_chance_can_be_repeated(own: Running) ->
 def test_after_a_time_out_the_work_is_done_and_a_repeat_gets_its_answer(own: Running) -> None:
     own.control("faults/api", kind="time_out", route="POST /v1/customers", seconds=30)
     impatient = httpx.Client(base_url=own.base_url, auth=(KEY, ""), timeout=1)
-    key = {"Idempotency-Key": "the same"}
+    key = {"Idempotency-Key": os.urandom(8).hex()}
 
     with impatient, pytest.raises(httpx.ReadTimeout):
         impatient.post("/v1/customers", data={"name": "Ada"}, headers=key)

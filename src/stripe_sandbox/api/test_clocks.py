@@ -49,8 +49,11 @@ def retrieve(call: Call) -> Json:
 @endpoint("POST", _URL + "/{}/advance", "frozen_time")
 def advance(call: Call) -> Json:
     """Send a clock forward; its time passes in the background."""
-    clock = call.need(clocks.KIND, call.id, noun="testclock")
-    target = call.params["frozen_time"]
+    return sent(call, call.need(clocks.KIND, call.id, noun="testclock"), call.params["frozen_time"])
+
+
+def sent(call: Call, clock: Json, target: int) -> Json:
+    """Send a clock forward to a time in seconds since 1970."""
     if clock["status"] != "ready":
         message = "Test clock advancement underway - cannot advance it again until it is ready."
         raise ApiError(message, code="test_clock_advancing", param="frozen_time")

@@ -38,6 +38,11 @@ async def listed(request: Request, _given: Json) -> Json:
 
 async def add(request: Request, given: Json) -> Json:
     """Switch a fault of the API on: ``kind``, ``route``, ``times`` or ``probability`` with ``seed``, ``seconds``."""
+    return switched_on(_sandbox(request), given).shown()
+
+
+def switched_on(sandbox: Sandbox, given: Json) -> faults.ApiFault:
+    """Switch a fault of the API on, as described."""
     known = _checked(
         given,
         {
@@ -54,11 +59,16 @@ async def add(request: Request, given: Json) -> Json:
         raise ApiError(message, code="parameter_missing", param="kind")
     if "probability" in known:
         known.setdefault("times", None)
-    return _faults(request).add(**known).shown()
+    return sandbox.faults.add(**known)
 
 
 async def deliveries(request: Request, given: Json) -> Json:
     """Set what happens to deliveries; what is not named is off."""
+    return set_for_deliveries(_sandbox(request), given).shown()
+
+
+def set_for_deliveries(sandbox: Sandbox, given: Json) -> faults.DeliveryFaults:
+    """Set what happens to deliveries, as described."""
     chance, wait = _number(float, 0, 1), _number(int, 0, faults.LONGEST_WAIT_MS)
     known = _checked(
         given,
@@ -72,9 +82,9 @@ async def deliveries(request: Request, given: Json) -> Json:
         },
     )
     if "endpoint" in known:
-        _sandbox(request).call().need("webhook_endpoint", known["endpoint"], param="endpoint")
-    _faults(request).deliveries = faults.DeliveryFaults(**known)
-    return _faults(request).deliveries.shown()
+        sandbox.call().need("webhook_endpoint", known["endpoint"], param="endpoint")
+    sandbox.faults.deliveries = faults.DeliveryFaults(**known)
+    return sandbox.faults.deliveries
 
 
 async def reset(request: Request, _given: Json) -> Json:
@@ -85,12 +95,16 @@ async def reset(request: Request, _given: Json) -> Json:
 
 async def end(request: Request, _given: Json) -> Json:
     """Switch one fault of the API off."""
-    wanted = request.path_params["id"]
-    found = next((fault for fault in _faults(request).api if fault.id == wanted), None)
+    return switched_off(_sandbox(request), request.path_params["id"]).shown()
+
+
+def switched_off(sandbox: Sandbox, fault_id: str) -> faults.ApiFault:
+    """Switch one fault of the API off and return it."""
+    found = next((fault for fault in sandbox.faults.api if fault.id == fault_id), None)
     if found is None:
-        raise missing("fault", wanted)
-    _faults(request).api.remove(found)
-    return found.shown()
+        raise missing("fault", fault_id)
+    sandbox.faults.api.remove(found)
+    return found
 
 
 def _sandbox(request: Request) -> Sandbox:

@@ -20,6 +20,7 @@ from stripe_sandbox.sandbox import Sandbox
 _ASSETS = {
     "checkout.css": "text/css",
     "checkout.js": "text/javascript",
+    "desk.css": "text/css",
     "icon.svg": "image/svg+xml",
 }
 _FIELDS = {

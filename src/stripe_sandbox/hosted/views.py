@@ -25,6 +25,7 @@ _PAGES = jinja2.Environment(
 _PAGES.filters["money"] = money.shown
 _PAGES.filters["digits"] = cards.grouped
 _PAGES.filters["day"] = money.day
+_PAGES.filters["moment"] = money.moment
 _LARGEST_FORM = 20_000
 
 
