@@ -10,7 +10,7 @@ WORKERS ?= 2
 ON_POSTGRES_16 := tests/ledger tests/postgres/test_migrating.py tests/postgres/test_lanes.py tests/sdk/test_direct_sql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-growth bench-memory canaries lock schema clean chromium
+.PHONY: help demo test check lint format bench bench-costs bench-growth bench-memory canaries lock schema clean chromium
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -43,6 +43,9 @@ bench: $(INSTALLED) ## Measure: prints tables with every baseline in the same ru
 
 bench-growth: $(INSTALLED) ## Measure whether it stays as fast with ten million transfers (takes minutes).
 	$(BIN)/python -m bench.growth $(ARGS)
+
+bench-costs: $(INSTALLED) ## Measure where the time of a spend goes, in PostgreSQL and in Python.
+	$(BIN)/python -m bench.costs $(ARGS)
 
 bench-memory: $(INSTALLED) ## Measure the service's memory while 12,000 callers wait.
 	$(BIN)/python -m bench.memory $(ARGS)
