@@ -92,11 +92,11 @@ POST   /v1/subscriptions                       401 201 403 201 403 403 403 403 4
 GET    /v1/subscriptions                       401 200 403 200 403 403 403 403 403 200 403 200 403 403
 GET    /v1/subscriptions/{subscription}        401 200 404 200 404 404 404 404 404 200 404 200 404 404
 GET    /v1/subscriptions/{subscription}/preview 401 409 404 409 404 404 404 404 404 409 404 409 404 404
-POST   /v1/subscriptions/{subscription}/change 401 409 404 409 404 404 404 404 404 409 404 409 404 404
+POST   /v1/subscriptions/{subscription}/change 401 409 404 403 404 404 404 404 404 403 404 409 404 404
 POST   /v1/subscriptions/{subscription}/cancel 401 409 404 409 404 404 404 404 404 409 404 409 404 404
 POST   /v1/subscriptions/{subscription}/reactivate 401 409 404 409 404 404 404 404 404 409 404 409 404 404
 POST   /v1/subscriptions/{subscription}/pause  401 409 404 409 404 404 404 404 404 409 404 409 404 404
-POST   /v1/subscriptions/{subscription}/resume 401 409 404 409 404 404 404 404 404 409 404 409 404 404
+POST   /v1/subscriptions/{subscription}/resume 401 409 404 403 404 404 404 404 404 403 404 409 404 404
 GET    /v1/stripe-events                       401 403 403 403 403 403 403 403 403 403 403 200 403 403
 GET    /v1/stripe-events/{event}               401 403 403 403 403 403 403 403 403 403 403 200 403 403
 POST   /v1/stripe-events/replay                401 403 403 403 403 403 403 403 403 403 403 200 403 403

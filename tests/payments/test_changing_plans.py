@@ -10,13 +10,17 @@ from sandbox.process import KEY
 from payments.subscriber import FAILS_LATER, START, Subscriber, utc
 from tallybook.domain.errors import (
     BillingError,
+    InvalidRequestError,
+    PermissionDeniedError,
     PlanChangeUnsupportedError,
     StripeUnavailableError,
     SubscriptionPaymentError,
 )
+from tallybook.domain.identity.callers import Caller, Permission
 from tallybook.domain.payments.subscriptions import Effect
 from tallybook.stripe.billing import ItemChange
 from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
+from tallybook.usecases.subscriptions import changing, plans
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -105,6 +109,47 @@ async def test_an_upgrade_from_a_downgrade_that_waits_counts_from_what_was_paid(
     assert (paid, granted) == (shown.charged.minor, shown.credits.micro)
     assert paid == 5000 - 1500
     assert abs(granted - 750_000_000) < 500_000
+
+
+async def test_an_upgrade_is_reckoned_from_now_and_not_from_a_time_of_the_customers_choice(
+    clocked: Subscriber,
+) -> None:
+    """A second before the period ends the dearer plan would cost nothing, and count as paid for."""
+    found = await clocked.subscribe("plan_starter")
+    clocked.advance(START + timedelta(days=1))
+    await clocked.hear()
+    assert found.current_period_end is not None
+
+    for chosen in (found.current_period_end - timedelta(seconds=1), clocked.now - timedelta(hours=2)):
+        with pytest.raises(InvalidRequestError):
+            await clocked.change("plan_business", proration_date=chosen)
+
+    assert (await clocked.subscription()).lookup_key == "plan_starter"
+
+
+async def test_only_the_holder_of_the_card_has_it_charged_for_another_plan(clocked: Subscriber) -> None:
+    await clocked.subscribe("plan_starter")
+    reference = await clocked.reference()
+    till = clocked.till
+    may_buy = frozenset({Permission.PURCHASE_CREDITS})
+    key = Caller(app_id=1, by_key=True, permissions=may_buy)
+    in_app = Caller(app_id=1, user_id=till.caller.user_id, permissions=may_buy)
+
+    for caller in (key, in_app):
+        with pytest.raises(PermissionDeniedError):
+            await plans.change(
+                till.ctx,
+                caller,
+                reference,
+                plan="plan_business",
+                quantity=None,
+                proration_date=None,
+                key=None,
+            )
+        with pytest.raises(PermissionDeniedError):
+            await changing.resume(till.ctx, caller, reference, key=None)
+
+    assert (await clocked.subscription()).lookup_key == "plan_starter"
 
 
 async def test_a_proration_from_the_dashboard_takes_credits_back_with_the_money(clocked: Subscriber) -> None:

@@ -44,7 +44,7 @@ def test_an_empty_sandbox_says_so_on_every_page(own: Running, page: Page) -> Non
 def test_an_event_is_looked_at_and_delivered_again(own: Running, receiver: Receiver, page: Page) -> None:
     receiver.answers = [500]
     endpoint = own.control("webhook_endpoints", url=receiver.url, secret="whsec_" + "of_the_view")
-    name = "<b>Ada</b> & \"Co\""
+    name = '<b>Ada</b> & "Co"'
     customer = own.http().post("/v1/customers", data={"name": name}).json()["id"]
     receiver.wait(2)
 

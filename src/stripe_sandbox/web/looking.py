@@ -51,7 +51,9 @@ async def index(request: Request) -> Response:
     kinds = store.db.execute(
         "SELECT kind, count(*) AS many FROM objects WHERE deleted = 0 GROUP BY kind ORDER BY kind"
     )
-    statuses = store.db.execute("SELECT status, count(*) AS many FROM deliveries GROUP BY status ORDER BY status")
+    statuses = store.db.execute(
+        "SELECT status, count(*) AS many FROM deliveries GROUP BY status ORDER BY status"
+    )
     return views.page(
         "desk_index.html",
         version=API_VERSION,
@@ -133,7 +135,9 @@ def _switched_on(sandbox: Sandbox) -> int:
 def _row(body: Json) -> Json:
     """Return what a list says of an object: id, time, and a few words."""
     words = [str(body[name]) for name in _NAMES if isinstance(body.get(name), str) and body[name]]
-    amount = next((body[name] for name in ("amount", "total", "amount_total", "unit_amount") if name in body), None)
+    amount = next(
+        (body[name] for name in ("amount", "total", "amount_total", "unit_amount") if name in body), None
+    )
     about = body["data"]["object"] if body["object"] == "event" else {}
     return {
         "id": body["id"],

@@ -167,6 +167,9 @@ async def _apply(
             report=report,
             granted_version=None if granted is None else granted.version,
         )
+    if found.status is Status.PAID and found.granted_version is not None:
+        # A service of the version before grants without writing the payment down.
+        await _record(ctx, tx, found, report, LedgerId(found.wallet_id, found.granted_version))
     faulty = audits_faults and judgement.outcome.startswith("mismatch")
     if judgement.status is not found.status or faulty:
         await _audit(ctx, tx, found, judgement, granted)
@@ -198,6 +201,15 @@ async def _grant(
     if isinstance(answer, BillingError):
         # Rolled back with everything else, so that a later try can succeed; nobody's money is lost on the way.
         raise answer
+    await _record(ctx, tx, checkout, report, answer.transfer)
+    return answer.transfer
+
+
+async def _record(
+    ctx: Context, tx: Transaction, checkout: Checkout, report: SessionReport, granted: LedgerId
+) -> None:
+    """Write the payment down with its lot; once for each session, so it may be repeated."""
+    assert report.amount_total is not None
     await payments.record(
         tx,
         ctx.clock(),
@@ -211,12 +223,11 @@ async def _grant(
             lookup_key=checkout.lookup_key,
             description=f"{checkout.product_name} x {checkout.quantity}",
             price=Money(report.amount_total, checkout.price.currency),
-            lots=((answer.transfer, checkout.credits),),
+            lots=((granted, checkout.credits),),
             receipt_url=report.receipt_url,
         ),
         freezes=ctx.freeze_on_dispute,
     )
-    return answer.transfer
 
 
 async def _audit(

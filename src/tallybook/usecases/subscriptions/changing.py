@@ -41,13 +41,17 @@ class Changed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is to become of a subscription: who asks, for what in a word, under which key."""
+    """What is to become of a subscription: who asks, for what in a word, under which key.
+
+    ``charges``: a saved card may be charged for it, so only its holder may ask, or an admin.
+    """
 
     caller: Caller
     reference: str
     action: str
     terms: bytes
     key: str | None
+    charges: bool = False
 
 
 async def cancel(ctx: Context, caller: Caller, reference: str, *, at_once: bool, key: str | None) -> Changed:
@@ -125,9 +129,17 @@ async def resume(ctx: Context, caller: Caller, reference: str, *, key: str | Non
     """Bill again: after a pause from the next period on, after a trial that ended without a card from now on.
 
     Raises:
-        SubscriptionStateError: it is not paused. And as ``cancel``.
+        SubscriptionStateError: it is not paused.
+        PermissionDeniedError: neither the user, signed in to the house, nor an admin. And as ``cancel``.
     """
-    wish = Wish(caller=caller, reference=reference, action="resumed", terms=digest_of("resumed"), key=key)
+    wish = Wish(
+        caller=caller,
+        reference=reference,
+        action="resumed",
+        terms=digest_of("resumed"),
+        key=key,
+        charges=True,
+    )
 
     async def ask(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
         waits = found.status is SubscriptionStatus.PAUSED
@@ -150,6 +162,8 @@ async def carried_out(ctx: Context, wish: Wish, ask: Ask) -> Changed:
     stripe = configured(ctx.stripe)
     async with ctx.db.transaction() as tx:
         found = await viewing.found_for(tx, wish.caller, wish.reference)
+        if wish.charges:
+            wish.caller.cardholder(found.user_id)
         change = await subscription_changes.intend(
             tx,
             ctx.clock(),

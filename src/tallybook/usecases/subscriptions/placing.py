@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tallybook.domain.errors import AlreadySubscribedError, StripeRefusedError, SubscriptionSupersededError
 from tallybook.domain.ids import plain_id
+from tallybook.domain.payments.invoices import PAID, InvoiceReport
 from tallybook.domain.payments.subscriptions import Subscription, SubscriptionStatus
 from tallybook.postgres import checkouts, customers, subscriptions
 from tallybook.postgres.pool import Transaction
@@ -85,7 +86,10 @@ async def _followed(ctx: Context, found: Subscription) -> Subscription:
 
 
 async def voided(ctx: Context, stripe: StripeGateway, found: Subscription) -> bool:
-    """Void the first invoice, which fails once it is paid; only then end the subscription."""
+    """Void the first invoice, which fails once it is paid; only then end the subscription.
+
+    One of nothing, which begins a trial, is paid from the start: there is no money to wait for.
+    """
     assert found.stripe_subscription_id is not None
     if found.latest_invoice_id is not None:
         try:
@@ -94,11 +98,15 @@ async def voided(ctx: Context, stripe: StripeGateway, found: Subscription) -> bo
             )
         except StripeRefusedError:
             invoice = await stripe.invoice(found.latest_invoice_id)
-            if invoice is None or invoice.status != "void":
+            if invoice is None or (invoice.status != "void" and not _paid_with_nothing(invoice)):
                 return False
     await stripe.cancel(found.stripe_subscription_id)
     await settling.settle_subscription(ctx, found.stripe_subscription_id)
     return True
+
+
+def _paid_with_nothing(invoice: InvoiceReport) -> bool:
+    return invoice.status == PAID and invoice.amount_paid_minor == 0 and invoice.total_minor == 0
 
 
 async def expired(ctx: Context, stripe: StripeGateway, session_id: str) -> bool:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from tallybook.domain.errors import PlanChangeUnsupportedError, StripeRefusedError, SubscriptionStateError
+from tallybook.domain.errors import (
+    InvalidRequestError,
+    PlanChangeUnsupportedError,
+    StripeOutcomeSealedError,
+    StripeRefusedError,
+    SubscriptionStateError,
+)
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.invoices import InvoiceReport, judge_invoice
@@ -25,6 +31,8 @@ from tallybook.usecases.context import Context
 from tallybook.usecases.subscriptions import changing, invoicing, viewing
 from tallybook.usecases.subscriptions.changing import Changed, Wish
 
+_PREVIEW_COUNTS = timedelta(hours=1)
+_CLOCKS_DIFFER = timedelta(seconds=60)
 _CHANGEABLE = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 
 
@@ -92,24 +100,33 @@ async def change(
     Raises:
         PriceNotFoundError, ModeMismatchError: no plan that can be bought.
         PlanChangeUnsupportedError: another family or currency, or a shorter interval.
+        PermissionDeniedError: neither the user, signed in to the house, nor an admin: a saved card is charged.
+        InvalidRequestError: ``proration_date`` is not one that a preview has just given.
         SubscriptionPaymentError: the payment was declined, so nothing was changed.
         And as ``changing.cancel``.
     """
     stamp = None if proration_date is None else int(proration_date.timestamp())
     terms = digest_of("plan_changed", plan, quantity, stamp)
-    wish = Wish(caller=caller, reference=reference, action="plan_changed", terms=terms, key=key)
+    wish = Wish(caller=caller, reference=reference, action="plan_changed", terms=terms, key=key, charges=True)
 
     async def ask(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
         planned = await _planned(ctx, stripe, found, plan, quantity)
         if (found.stripe_price_id, found.quantity) == (planned.wanted_price_id, planned.wanted.quantity):
             # An attempt before this one got through, and its event was faster than its answer.
             return
+        _check_previewed(proration_date, ctx.clock())
         if planned.effect is Effect.NOW:
             await _upgraded(stripe, planned, stripe_key, proration_date=stamp)
         else:
             await stripe.change_item(planned.item(invoices=False), idempotency_key=stripe_key)
 
     return await changing.carried_out(ctx, wish, ask)
+
+
+def _check_previewed(proration_date: datetime | None, now: datetime) -> None:
+    """A time of the customer's choice would be a price of their choice: at the period's end all costs nothing."""
+    if proration_date is not None and not -_PREVIEW_COUNTS <= proration_date - now <= _CLOCKS_DIFFER:
+        raise InvalidRequestError("proration_date must be the one of a preview of the last hour.")
 
 
 async def _upgraded(
@@ -123,7 +140,7 @@ async def _upgraded(
     try:
         upgrade = planned.item(invoices=True, proration_date=proration_date)
         await stripe.change_item(upgrade, idempotency_key=stripe_key)
-    except StripeRefusedError:
+    except (StripeRefusedError, StripeOutcomeSealedError):
         if waits:
             waiting = replace(
                 planned.item(invoices=False),
