@@ -120,7 +120,10 @@ async def test_an_upgrade_is_reckoned_from_now_and_not_from_a_time_of_the_custom
     await clocked.hear()
     assert found.current_period_end is not None
 
-    for chosen in (found.current_period_end - timedelta(seconds=1), clocked.now - timedelta(hours=2)):
+    for chosen in (
+        found.current_period_end - timedelta(seconds=1),
+        clocked.till.ctx.clock() - timedelta(hours=2),
+    ):
         with pytest.raises(InvalidRequestError):
             await clocked.change("plan_business", proration_date=chosen)
 

@@ -7,7 +7,7 @@ import time
 
 import psycopg
 import pytest
-from running_service import Running, environment, run_cli
+from running_service import EMAIL, PASSWORD, Running, environment, run_cli
 
 from credit_sdk import Client
 from credit_sdk.errors import AlreadySubscribedError
