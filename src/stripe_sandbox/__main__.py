@@ -14,6 +14,20 @@ import uvicorn
 from stripe_sandbox.app import create_app
 from stripe_sandbox.delivery import Retries
 
+_ONCE_IT_RUNS = """
+once it runs, with its address in place of SANDBOX:
+  look and click     open SANDBOX/ in a browser: objects, events, deliveries to send again, test clocks, fault desk
+  Stripe's SDKs      the API address is SANDBOX, the key sk_test_anything
+  Stripe's CLI       stripe trigger invoice.paid --api-base SANDBOX --api-key sk_test_anything
+  pay as a buyer     POST SANDBOX/_sandbox/checkout/sessions/ID/pay {"card": "4242424242424242"}
+  deliveries         POST SANDBOX/_sandbox/faults/deliveries {"duplicate": 0.2, "shuffle_ms": 500, "drop": 0.1}
+  the API            POST SANDBOX/_sandbox/faults/api {"kind": "rate_limit", "route": "POST /v1/refunds*", "times": 3}
+                     kinds: rate_limit, lock_timeout, conflict, server_error, time_out (done, but never answered)
+  all faults         GET SANDBOX/_sandbox/faults, POST SANDBOX/_sandbox/faults/reset
+
+Everything else stands in README.md beside this program.
+"""
+
 
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
@@ -35,7 +49,10 @@ class _Server(uvicorn.Server):
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m stripe_sandbox", description="A Stripe stand-in for development and tests."
+        prog="python -m stripe_sandbox",
+        description="A Stripe stand-in for development and tests: API, hosted pages, webhooks, test clocks, faults.",
+        epilog=_ONCE_IT_RUNS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=12111, help="port; 0 picks a free one")

@@ -1,6 +1,6 @@
 """What is to happen at a later time: one row for each object and purpose, on real time or a test clock.
 
-Leaves what happens then to ``billing.life``. An alarm that rings is gone; who wants another sets it.
+Leaves what happens then to ``ringing``. An alarm that rings is gone; who wants another sets it.
 """
 
 from dataclasses import dataclass

@@ -92,7 +92,9 @@ class ApiFault:
     def refusal(self) -> ApiError | None:
         """Return what the caller is told; ``None`` for a time-out."""
         told = _REFUSALS.get(self.kind)
-        return told and ApiError(told.message, status=told.status, code=told.code, kind=told.kind)
+        if told is None:
+            return None
+        return ApiError(told.message, status=told.status, code=told.code, kind=told.kind)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,14 @@
 """Lets time pass: rings alarms that are due in real time, and runs test clocks forward to where they are sent.
 
 A clock goes from alarm to alarm, each in a transaction at that alarm's time, so that two years of renewals take
-seconds and stand in the right order. Leaves what alarms mean to ``billing.life``.
+seconds and stand in the right order. Leaves what alarms mean to ``ringing``.
 """
 
 import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 
-from stripe_sandbox import alarms, checkout, clocks
-from stripe_sandbox.billing import life
+from stripe_sandbox import alarms, checkout, clocks, ringing
 from stripe_sandbox.call import Call
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.sandbox import Sandbox
@@ -89,6 +88,6 @@ class Timekeeper:
         """Do one thing; a failure of the sandbox itself is logged, and time goes on."""
         try:
             with self.sandbox.store.transaction():
-                life.ring(call, alarm)
+                ringing.ring(call, alarm)
         except Exception:  # noqa: BLE001 - the outermost frame: logged
             _LOG.exception("alarm %s of %s failed", alarm.what, alarm.object_id)

@@ -1,4 +1,4 @@
-"""The fault desk: deliveries twice, late, mixed up or never; API requests that fail or go unanswered; all off at first."""
+"""The fault desk: deliveries twice, late, mixed up or never; API requests that fail; all off at first."""
 
 import json
 import os
@@ -146,9 +146,7 @@ def test_a_delay_holds_deliveries_of_one_endpoint_only(own: Running, receiver: R
     rows = own.http().get("/_sandbox/deliveries").json()["data"]
 
     assert {row["status"] for row in rows if row["endpoint"] == slow} == {"pending"}
-    assert sorted(row["endpoint"] for row in rows if row["endpoint"] in (slow, quick)) == sorted(
-        [slow, quick] * 3
-    )
+    assert Counter(row["endpoint"] for row in rows if row["endpoint"] in (slow, quick)) == {slow: 3, quick: 3}
 
 
 @pytest.mark.parametrize(
@@ -236,5 +234,5 @@ def test_nonsense_is_refused_by_name(own: Running, path: str, given: dict[str, o
     answer = own.http().post(f"/_sandbox/{path}", json=given)
 
     assert answer.status_code in (400, 404)
-    assert answer.json()["error"].get("param") in (param, None if param == "id" else param)
+    assert answer.json()["error"]["param"] == param
     assert desk(own)["api"] == []

@@ -6,7 +6,7 @@ in one transaction together with its events and its kept answer. Leaves meaning 
 
 import asyncio
 import logging
-import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
@@ -26,8 +26,6 @@ from stripe_sandbox.sandbox import Sandbox
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_BODY = 1_000_000
-_LOOK_SECONDS = 0.05
-"""How often a caller that waits in vain is looked at."""
 
 _OWN_PARAMS = {"/v1/payment_pages/{}/confirm", "/v1/payment_pages/{}"}
 """Endpoints that the published types do not name; their handlers check for themselves."""
@@ -56,9 +54,10 @@ class _NeverSent(Response):
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Wait, then begin an answer and leave it unfinished, which makes the server cut the line."""
-        end = time.monotonic() + self._seconds
-        while time.monotonic() < end and not await self._request.is_disconnected():
-            await asyncio.sleep(_LOOK_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                while (await self._request.receive())["type"] != "http.disconnect":
+                    continue
         headers = [(b"content-length", b"1")]
         await send({"type": "http.response.start", "status": int(HTTPStatus.OK), "headers": headers})
 

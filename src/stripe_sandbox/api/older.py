@@ -28,8 +28,8 @@ def parted(path: str, form: Json, version: str | None) -> tuple[Json, Json]:
 
 
 def _offered(given: object) -> list[str]:
-    names = list(given.values()) if isinstance(given, dict) else given
-    names = names if isinstance(names, list) else [names]
+    several = list(given.values()) if isinstance(given, dict) else given
+    names = [str(name) for name in several] if isinstance(several, list) else [str(several)]
     strange = [name for name in names if name not in _OFFERED]
     if strange or not names:
         message = f"Invalid {METHOD_TYPES}: the sandbox knows {', '.join(_OFFERED)}."

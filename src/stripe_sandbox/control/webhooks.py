@@ -1,6 +1,6 @@
 """Commands about webhooks: look at deliveries, send again, hold back, register an endpoint.
 
-Leaves faults in delivery to a later part.
+Leaves faults to ``fault_desk``.
 """
 
 import asyncio

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -93,7 +92,7 @@ async def shown(request: Request) -> Response:
         "desk_object.html",
         body=body,
         row=_row(body),
-        text=_linked(store, body),
+        parts=_parts(store, body),
         events=[] if event else [_row(one) for one in _events_of(store, body["id"])],
         deliveries=_deliveries(store, body["id"]) if event else [],
         attempts=_attempts(store, body["id"]) if event else [],
@@ -171,15 +170,12 @@ def _attempts(store: Store, event_id: str) -> list[Mapping[str, Any]]:
     ).fetchall()
 
 
-def _linked(store: Store, body: Json) -> Markup:
-    """Return an object as text in which ids of known objects lead to their pages."""
+def _parts(store: Store, body: Json) -> list[tuple[str, bool]]:
+    """Return an object as text, in parts; true marks the id of a known object, which leads to its page."""
     named = {text for text in _texts(body) if _ID.match(text) and text != body["id"]}
     known = {text for text in named if store.get(text) is not None}
-    parts = re.split(r'("[a-z]{2,8}_[A-Za-z0-9_]{8,80}")', json.dumps(body, indent=2, ensure_ascii=False))
-    link = '"<a href="/_sandbox/object/{0}">{0}</a>"'
-    return Markup("").join(
-        Markup(link).format(part[1:-1]) if part[1:-1] in known else escape(part) for part in parts
-    )
+    parts = re.split(r"([a-z]{2,8}_[A-Za-z0-9_]{8,80})", json.dumps(body, indent=2, ensure_ascii=False))
+    return [(part, part in known) for part in parts]
 
 
 def _texts(value: Any) -> Iterator[str]:
