@@ -1,9 +1,13 @@
 """Bank accounts by IBAN, goods that are sent, parameters of older versions: what the fixtures of the Stripe CLI use."""
 
+import json
+import socket
+
+import httpx
 import stripe
 
 from sandbox.conftest import Shop
-from sandbox.process import Running
+from sandbox.process import KEY, Running
 
 ADDRESS = {"city": "London", "country": "GB", "line1": "71 Crown Street", "postal_code": "W10 2WB"}
 
@@ -116,6 +120,25 @@ def test_an_inquiry_that_is_closed_ends_as_a_warning_and_keeps_the_money(client:
     closed = client.v1.disputes.close(inquiry.id)
 
     assert (closed.status, closed.balance_transactions) == ("warning_closed", [])
+
+
+def test_what_is_due_has_happened_before_the_next_request_is_answered(sandbox: Running) -> None:
+    form = "amount=500&currency=usd&confirm=true&payment_method=pm_card_createDispute"
+    head = f"Host: sandbox\r\nAuthorization: Bearer {KEY}\r\n"
+    typed = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n"
+    address = httpx.URL(sandbox.base_url)
+
+    # Both in one packet: there is no time in between.
+    with socket.create_connection((address.host, address.port or 80), timeout=30) as line:
+        line.sendall(
+            f"POST /v1/payment_intents HTTP/1.1\r\n{head}{typed}\r\n{form}"
+            f"GET /v1/disputes?limit=1 HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode()
+        )
+        answers = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+
+    bodies = [answer.partition("\r\n\r\n")[2] for answer in answers.split("HTTP/1.1 200 OK")[1:]]
+    paid, disputed = map(json.loads, bodies)
+    assert [one["payment_intent"] for one in disputed["data"]] == [paid["id"]]
 
 
 def test_a_note_on_a_refund_is_told_under_both_names(client: stripe.StripeClient, shop: Shop) -> None:
