@@ -10,7 +10,7 @@ from payments.desk import OPERATOR, Till
 from payments.form_filler import open_form, pay
 from payments.money import balances, books, bought, dispute, intent_of, refund
 from payments.reconciled import found, lose_events, reconciled
-from payments.subscriber import Subscriber
+from payments.subscriber import FAILS_LATER, START, Subscriber, utc
 from tallybook.domain.payments.reconciling import FindingStatus
 from tallybook.usecases.reconciling import runs
 
@@ -144,6 +144,58 @@ async def test_a_plan_that_was_subscribed_to_and_paid_without_any_event_is_found
     assert str(subscription.status) == "active"
     assert shop.grants() == 1
     assert run.differences == again.found == 0
+
+
+async def test_an_invoice_that_was_paid_days_after_it_was_made_is_found_and_granted_once(shop: Till) -> None:
+    ada = Subscriber(shop)
+    ada.live_on_a_test_clock(START)
+    one = await ada.subscribe()
+    ada.pay_with(one, FAILS_LATER)
+    ada.advance(utc(2027, 2, 2))
+    await ada.hear()
+    due = await ada.subscription()
+    ada.pay_with(one, "pm_card_visa")
+    ada.till.stripe_post(f"/v1/invoices/{due.latest_invoice_id}/pay")
+    ada.now = utc(2027, 2, 10)
+    lose_events(ada.till)
+    times = {"since": utc(2027, 2, 8), "until": utc(2027, 2, 9)}
+
+    dry = await reconciled(ada.till, applies=False, **times)
+    shown = await found(ada.till)
+    untouched = shop.credits()
+    run = await reconciled(ada.till, **times)
+    again = await reconciled(ada.till, **times)
+
+    assert str(due.status) == "past_due"
+    assert shown == [
+        ("paid_not_granted", due.latest_invoice_id),
+        ("subscription_state_differs", one.stripe_subscription_id),
+    ]
+    assert (dry.differences, untouched) == (2, 100)
+    assert (run.differences, run.repaired, again.found) == (0, 2, 0)
+    assert (shop.credits(), shop.grants()) == (200, 2)
+    assert str((await ada.subscription()).status) == "active"
+
+
+async def test_mending_a_subscription_settles_its_newest_invoice_though_nobody_heard_of_it(
+    shop: Till,
+) -> None:
+    ada = Subscriber(shop)
+    ada.live_on_a_test_clock(START)
+    one = await ada.subscribe()
+    ada.advance(utc(2027, 2, 2))
+    ada.now = utc(2027, 2, 10)
+    lose_events(ada.till)
+    times = {"since": utc(2027, 2, 8), "until": utc(2027, 2, 9)}
+
+    run = await reconciled(ada.till, **times)
+    again = await reconciled(ada.till, **times)
+
+    assert await found(ada.till, FindingStatus.REPAIRED) == [
+        ("subscription_state_differs", one.stripe_subscription_id)
+    ]
+    assert (run.differences, again.found) == (0, 0)
+    assert (shop.credits(), shop.grants()) == (200, 2)
 
 
 async def test_a_canceled_subscription_is_followed_and_never_comes_to_life_again(shop: Till) -> None:

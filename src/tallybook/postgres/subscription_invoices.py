@@ -72,6 +72,11 @@ async def by_ids(tx: Transaction, stripe_invoice_ids: Collection[str]) -> dict[s
     return {row["stripe_invoice_id"]: _invoice(row) for row in rows}
 
 
+async def unsettled(tx: Transaction, *, before: datetime) -> list[str]:
+    """The invoices from before a moment that may still be paid; one that was given up can be, too."""
+    return [row["stripe_invoice_id"] for row in await tx.many(_SQL.unsettled, before=before)]
+
+
 async def lots_left(tx: Transaction, subscription_id: int) -> list[LotLeft]:
     """The lots that a subscription's invoices brought, newest first; their payments are locked."""
     return [

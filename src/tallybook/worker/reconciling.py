@@ -109,7 +109,8 @@ async def mend(ctx: Context, finding: Finding) -> str:
     if finding.repair is Repair.INVOICE:
         return (await settling.settle_invoice(ctx, object_id)).outcome
     if finding.repair is Repair.SUBSCRIPTION:
-        return (await settling.settle_subscription(ctx, object_id)).outcome
+        # With the newest invoice: what is active again was paid.
+        return (await settling.refresh(ctx, HOUSE, object_id)).outcome
     assert finding.repair is Repair.MONEY_BACK, finding
     settled = await money_back.settle_payment_intent(ctx, object_id)
     if settled.unsettled_payment is None:

@@ -52,6 +52,12 @@ FOR UPDATE OF p;
 UPDATE tallybook.payment_lots SET returned_micro = returned_micro + :amount_micro
 WHERE payment_id = :payment_id AND lot_version = :lot_version;
 
+-- name: unsettled
+-- Invoices that may still be paid, made before a moment.
+SELECT stripe_invoice_id FROM tallybook.subscription_invoices
+WHERE status NOT IN ('paid', 'void') AND stripe_created < :before
+ORDER BY stripe_created, stripe_invoice_id;
+
 -- name: by_ids
 -- Invoices by Stripe's ids.
 SELECT * FROM tallybook.subscription_invoices WHERE stripe_invoice_id = any(:stripe_invoice_ids);

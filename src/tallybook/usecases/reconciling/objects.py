@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tallybook.domain.payments import comparing
+from tallybook.domain.payments.invoices import InvoiceReport
 from tallybook.domain.payments.money_back import Dispute, Refund
 from tallybook.domain.payments.payments import Payment, Source
 from tallybook.domain.payments.reconciling import (
@@ -25,6 +26,7 @@ from tallybook.postgres import (
     customers,
     money_back,
     payments,
+    subscription_invoices,
     subscriptions,
 )
 from tallybook.stripe import listings
@@ -123,10 +125,20 @@ async def _invoices(
     ctx: Context, stripe: StripeGateway, window: Window, seen: Seen
 ) -> AsyncIterator[Compared]:
     async for page in listings.invoices(stripe, listings.created(window)):
-        seen.references.update(report.id for report in page)
-        seen.intents.update(one.payment_intent_id for one in page if one.payment_intent_id is not None)
-        findings = await bills.compare_invoices(ctx, page)
-        yield compared(Kind.INVOICE, {one.id: [f for f in findings if f.object_id == one.id] for one in page})
+        yield await _compare_invoices(ctx, page, seen)
+    # One that failed at first is paid days after it was made.
+    async with ctx.db.snapshot() as tx:
+        waiting = await subscription_invoices.unsettled(tx, before=window.until)
+    for ids in _batches([one for one in waiting if one not in seen.references]):
+        found = await _each(ids, stripe.invoice)
+        yield await _compare_invoices(ctx, [one for one in found.values() if one is not None], seen)
+
+
+async def _compare_invoices(ctx: Context, page: Sequence[InvoiceReport], seen: Seen) -> Compared:
+    seen.references.update(report.id for report in page)
+    seen.intents.update(one.payment_intent_id for one in page if one.payment_intent_id is not None)
+    findings = await bills.compare_invoices(ctx, page)
+    return compared(Kind.INVOICE, {one.id: [f for f in findings if f.object_id == one.id] for one in page})
 
 
 async def _subscriptions(
