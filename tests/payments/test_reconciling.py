@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -158,7 +159,7 @@ async def test_an_invoice_that_was_paid_days_after_it_was_made_is_found_and_gran
     ada.till.stripe_post(f"/v1/invoices/{due.latest_invoice_id}/pay")
     ada.now = utc(2027, 2, 10)
     lose_events(ada.till)
-    times = {"since": utc(2027, 2, 8), "until": utc(2027, 2, 9)}
+    times: dict[str, Any] = {"since": utc(2027, 2, 8), "until": utc(2027, 2, 9)}
 
     dry = await reconciled(ada.till, applies=False, **times)
     shown = await found(ada.till)
@@ -186,7 +187,7 @@ async def test_mending_a_subscription_settles_its_newest_invoice_though_nobody_h
     ada.advance(utc(2027, 2, 2))
     ada.now = utc(2027, 2, 10)
     lose_events(ada.till)
-    times = {"since": utc(2027, 2, 8), "until": utc(2027, 2, 9)}
+    times: dict[str, Any] = {"since": utc(2027, 2, 8), "until": utc(2027, 2, 9)}
 
     run = await reconciled(ada.till, **times)
     again = await reconciled(ada.till, **times)
