@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallybook.domain.errors import AmountOutOfRangeError, InvalidRequestError
-from tallybook.domain.money import Credits, Money
+from tallybook.domain.money import AMOUNT_MICRO_MAX, Credits, Money
 from tallybook.domain.payments.top_ups import (
     DECLINES_MAX,
     FINAL_DECLINES,
@@ -114,6 +114,17 @@ def test_pitfall_19_credits_at_a_rate_are_those_of_the_money(
     least = rate.price_of(Credits(max(wanted, missing)))
     if least.minor <= min(left, 99_999_999):
         assert bought.credits.micro >= max(wanted, missing)
+
+
+def test_money_is_not_rounded_up_to_more_credits_than_a_wallet_may_be_given() -> None:
+    rate = Rate(credits=Credits.whole(7000), price=Money(100, "usd"))
+    most = Credits(AMOUNT_MICRO_MAX)
+
+    bought = purchase(of_credits("usd", most), rate, 1, Money(99_999_999, "usd"))
+
+    assert bought is not None
+    assert most.micro - 70_000_000 < bought.credits.micro <= most.micro
+    assert bought.credits == rate.credits_for(bought.price)
 
 
 @pytest.mark.parametrize("code", sorted(FINAL_DECLINES))

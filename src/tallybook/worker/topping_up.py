@@ -56,10 +56,13 @@ async def top_up_once(ctx: Context) -> int:
         outcomes = await asyncio.gather(
             *(charging.charge(ctx, wallet_id) for wallet_id in wallets), return_exceptions=True
         )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                # All have ended; what this one began is taken up again.
+        for wallet_id, outcome in zip(wallets, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                # It must be heard of, and must not keep the wallets after it waiting; what it began is taken up again.
+                _log.error("top_up_failed", wallet=wallet_id, exc_info=outcome)
+            elif isinstance(outcome, BaseException):
                 raise outcome
-        charged += sum(outcome is not None for outcome in outcomes)
+            else:
+                charged += outcome is not None
         after = wallets[-1]
     return charged

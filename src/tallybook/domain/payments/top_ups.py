@@ -144,9 +144,12 @@ def of_packs(terms: TopUpTerms, unit: Unit, missing_micro: int, left: Money) -> 
 
 
 def of_credits(terms: TopUpTerms, rate: Rate, missing_micro: int, left: Money) -> Purchase | None:
-    """The same for credits at a rate: the credits are those of the money that is charged."""
+    """The same for credits at a rate: the credits are those of the money that is charged.
+
+    Money is rounded up to whole units, but not beyond the credits that a wallet may be given at once.
+    """
     assert terms.credits is not None
-    most = min(left.minor, MINOR_MAX)
+    most = min(left.minor, MINOR_MAX, AMOUNT_MICRO_MAX * rate.price.minor // rate.credits.micro)
     wanted = rate.price_of(Credits(min(max(terms.credits.micro, missing_micro), AMOUNT_MICRO_MAX)))
     if wanted.minor > most:
         step = 10 if wanted.exponent == 3 else 1

@@ -52,7 +52,11 @@ async def carry_on(ctx: Context) -> int:
     async with ctx.db.transaction() as tx:
         found = await payment_intents.take_up(tx, now, until=now + beginning.WORK_LEASE, limit=_TAKEN_AT_ONCE)
     for one in found:
-        await _carried_on(ctx, one)
+        try:
+            await _carried_on(ctx, one)
+        except Exception:
+            # It must be heard of, and must not keep the others waiting; it is taken up again when its lease is over.
+            _log.exception("top_up_failed", top_up=plain_id("pin", one.number))
     return len(found)
 
 
