@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
 from payments.cardholder import Cardholder, losing
-from payments.desk import Till, add_user
-from tallybook.domain.catalog.products import Catalog
+from payments.desk import Till
 from tallybook.domain.money import Credits, Money
-from tallybook.domain.rates import Rate
 from tallybook.usecases.cards import completing, rules, saved_methods
 
 pytestmark = pytest.mark.timeout(120)
@@ -271,40 +268,6 @@ async def test_a_card_that_was_removed_is_not_charged(ada: Cardholder) -> None:
     await ada.round()
 
     assert (ada.charges(), ada.stopped()) == ([], "no_saved_card")
-
-
-async def test_a_wallet_that_cannot_be_charged_for_a_fault_of_ours_keeps_no_other_one_waiting(
-    till: Till,
-) -> None:
-    faulty = Rate(credits=Credits(0), price=Money(1, "jpy"))
-    till = till.but(catalog=Catalog(products=till.ctx.catalog.products, rates=(faulty,)))
-    ada, bob = Cardholder(till), Cardholder(replace(till, user_id=add_user(till.database, "bob@example.com")))
-    await ada.rule(lookup_key=None, credits=Credits.whole(10), monthly_cap=Money(1000, "jpy"))
-    await bob.save("pm_card_visa")
-    await bob.rule()
-
-    assert await ada.round() == 1
-
-    assert bob.till.credits() == 100
-
-
-async def test_a_charge_that_cannot_be_carried_on_for_a_fault_of_ours_keeps_no_other_one_waiting(
-    ada: Cardholder,
-) -> None:
-    bob = Cardholder(replace(ada.till, user_id=add_user(ada.till.database, "bob@example.com")))
-    await bob.rule()
-    await bob.round()
-    ada.till.ask("ALTER TABLE tallybook.payment_intents DROP CONSTRAINT payment_intents_check")
-    ada.till.ask(
-        "UPDATE tallybook.payment_intents SET status = 'open', stripe_id = 'pi_1', look_at = now() - interval '1 day'"
-    )
-    await ada.spend(20)
-    async with losing(ada.till, "/v1/payment_intents") as cut:
-        await Cardholder(cut).round()
-
-    await ada.round(later=timedelta(minutes=3))
-
-    assert ada.till.credits() == 140
 
 
 async def _complete(ada: Cardholder) -> completing.Completed:

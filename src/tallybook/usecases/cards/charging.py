@@ -7,6 +7,7 @@ the same key, by whoever comes next; once Stripe has forgotten keys, it is looke
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -26,7 +27,7 @@ from tallybook.domain.payments.payment_intents import (
     PaymentIntent,
 )
 from tallybook.domain.payments.top_ups import StopReason
-from tallybook.postgres import customers, ledger, payment_intents, top_ups
+from tallybook.postgres import customers, payment_intents, top_ups
 from tallybook.stripe import cards
 from tallybook.stripe.gateway import StripeGateway, configured
 from tallybook.usecases.cards import beginning, settling
@@ -52,11 +53,12 @@ async def carry_on(ctx: Context) -> int:
     async with ctx.db.transaction() as tx:
         found = await payment_intents.take_up(tx, now, until=now + beginning.WORK_LEASE, limit=_TAKEN_AT_ONCE)
     for one in found:
-        try:
-            await _carried_on(ctx, one)
-        except Exception:
+        [outcome] = await asyncio.gather(_carried_on(ctx, one), return_exceptions=True)
+        if isinstance(outcome, Exception):
             # It must be heard of, and must not keep the others waiting; it is taken up again when its lease is over.
-            _log.exception("top_up_failed", top_up=plain_id("pin", one.number))
+            _log.error("top_up_failed", top_up=plain_id("pin", one.number), exc_info=outcome)
+        elif isinstance(outcome, BaseException):
+            raise outcome
     return len(found)
 
 
@@ -83,7 +85,9 @@ async def _carried_on(ctx: Context, found: PaymentIntent) -> IntentStatus:
 
 
 async def _charged(ctx: Context, stripe: StripeGateway, found: PaymentIntent) -> PaymentIntent:
-    """The charge with its payment intent at Stripe, or failed without one, or (its lease runs out) still unknown."""
+    """The charge with its payment intent at Stripe, or ended without one, or (its lease runs out) still unknown."""
+    if not await _is_wanted(ctx, found):
+        return await _dropped(ctx, stripe, found)
     found = await _bound(ctx, stripe, found)
     if found.stripe_payment_method_id is None or found.status is not IntentStatus.INTENDED:
         return found
@@ -136,6 +140,26 @@ async def _looked_up(
     ctx: Context, stripe: StripeGateway, found: PaymentIntent, *, otherwise: str | None
 ) -> PaymentIntent:
     """What became of a charge that brought no answer of its own; else it failed, or (None) gets a new attempt."""
+    started = await _started(ctx, stripe, found)
+    if started is not None:
+        return started
+    if otherwise is not None:
+        return await _failed(ctx, found, otherwise)
+    async with ctx.db.transaction() as tx:
+        return await payment_intents.next_attempt(tx, ctx.clock(), found)
+
+
+async def _dropped(ctx: Context, stripe: StripeGateway, found: PaymentIntent) -> PaymentIntent:
+    """A charge that is not wanted any more: canceled, and nothing to hold against the rule, unless it was sent."""
+    if found.stripe_customer_id is not None:
+        started = await _started(ctx, stripe, found)
+        if started is not None:
+            return started
+    return await _ended(ctx, found, IntentStatus.CANCELED, None)
+
+
+async def _started(ctx: Context, stripe: StripeGateway, found: PaymentIntent) -> PaymentIntent | None:
+    """The charge with what was made of it at Stripe; None if nothing was."""
     assert found.stripe_customer_id is not None
     report = await cards.find_started(
         stripe,
@@ -143,12 +167,7 @@ async def _looked_up(
         intent=str(found.intent_id),
         since=found.created_at - timedelta(minutes=5),
     )
-    if report is not None:
-        return await _keep(ctx, found, report.id)
-    if otherwise is not None:
-        return await _failed(ctx, found, otherwise)
-    async with ctx.db.transaction() as tx:
-        return await payment_intents.next_attempt(tx, ctx.clock(), found)
+    return None if report is None else await _keep(ctx, found, report.id)
 
 
 async def _keep(ctx: Context, found: PaymentIntent, stripe_id: str) -> PaymentIntent:
@@ -166,18 +185,23 @@ async def _keep(ctx: Context, found: PaymentIntent, stripe_id: str) -> PaymentIn
 
 async def _failed(ctx: Context, found: PaymentIntent, code: str) -> PaymentIntent:
     """It failed without a payment intent, so no webhook will ever tell: its rule is set back here and now."""
+    return await _ended(ctx, found, IntentStatus.FAILED, code)
+
+
+async def _ended(ctx: Context, found: PaymentIntent, status: IntentStatus, code: str | None) -> PaymentIntent:
     async with ctx.db.transaction() as tx:
         now = ctx.clock()
         before = await payment_intents.by_number(tx, found.number, lock=True)
         assert before is not None
         if before.status is not IntentStatus.INTENDED or before.stripe_id is not None:
             return before
-        judgement = IntentJudgement(status=IntentStatus.FAILED, grants=False, outcome="failed")
+        judgement = IntentJudgement(status=status, grants=False, outcome=str(status))
         await payment_intents.followed(
             tx, now, before, judgement, failure_code=code, granted_version=None, look_at=now
         )
-        await settling.apply_to_rule(ctx, tx, before, IntentStatus.FAILED, code)
-        return replace(before, status=IntentStatus.FAILED, failure_code=code)
+        if status is IntentStatus.FAILED:
+            await settling.apply_to_rule(ctx, tx, before, status, code)
+        return replace(before, status=status, failure_code=code)
 
 
 async def _is_pointless(ctx: Context, found: PaymentIntent) -> bool:
@@ -186,14 +210,12 @@ async def _is_pointless(ctx: Context, found: PaymentIntent) -> bool:
         return False
     if ctx.clock() - found.created_at > rules.ACTION_LIFETIME:
         return True
+    return not await _is_wanted(ctx, found)
+
+
+async def _is_wanted(ctx: Context, found: PaymentIntent) -> bool:
     async with ctx.db.snapshot() as tx:
-        rule = await top_ups.rule(tx, found.wallet_id)
-        wallet = await ledger.wallet(tx, found.wallet_id)
-    return (
-        rule is None
-        or not rule.terms.enabled
-        or rules.gap(rule.terms, available_micro=wallet.available_micro, debt_micro=wallet.debt_micro) <= 0
-    )
+        return await settling.is_wanted(tx, await top_ups.rule(tx, found.wallet_id))
 
 
 async def _given_up(ctx: Context, stripe: StripeGateway, found: PaymentIntent) -> IntentStatus:

@@ -170,12 +170,19 @@ async def apply_to_rule(
         await _told(tx, now, found, "top_up.failed", facts)
 
 
-async def _was_given_up(tx: Transaction, rule: TopUpRule | None, status: IntentStatus) -> bool:
-    """Whether a canceled top-up was still wanted: its customer never came, so the next one has to wait too."""
-    if rule is None or not rule.terms.enabled or status is not IntentStatus.CANCELED:
+async def is_wanted(tx: Transaction, rule: TopUpRule | None) -> bool:
+    """Whether a wallet still wants a top-up that has begun: nobody switched it off, and the gap was not closed."""
+    if rule is None or not rule.terms.enabled:
         return False
     wallet = await ledger.wallet(tx, rule.wallet_id)
+    if wallet.is_frozen or not wallet.owner_is_active:
+        return False
     return gap(rule.terms, available_micro=wallet.available_micro, debt_micro=wallet.debt_micro) > 0
+
+
+async def _was_given_up(tx: Transaction, rule: TopUpRule | None, status: IntentStatus) -> bool:
+    """Whether a canceled top-up was still wanted: its customer never came, so the next one has to wait too."""
+    return status is IntentStatus.CANCELED and await is_wanted(tx, rule)
 
 
 def complete_url(public_url: str, found: PaymentIntent) -> str:
