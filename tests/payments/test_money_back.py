@@ -20,6 +20,7 @@ from tallybook.domain.payments.money_back import (
     Sums,
     Taken,
     due,
+    kept,
     lives_until,
     moves,
     previewed,
@@ -85,7 +86,7 @@ def test_the_steps_add_up_to_the_target_and_never_take_more_of_a_lot_than_it_bro
     credits = Credits(sum(lot.credits.micro for lot in lots))
 
     for sums in seen:
-        after = due(credits, paid, sums)
+        after = due(credits, credits, paid, sums)
         lots = followed(lots, after)
         for lot in lots:
             assert min(lot.posted.values()) >= 0
@@ -103,9 +104,9 @@ def test_only_the_last_state_matters_whatever_came_before(
     winding = lots
 
     for sums in seen:
-        winding = followed(winding, due(credits, paid, sums))
+        winding = followed(winding, due(credits, credits, paid, sums))
 
-    last = due(credits, paid, seen[-1]) if seen else NOTHING
+    last = due(credits, credits, paid, seen[-1]) if seen else NOTHING
     assert [lot.posted for lot in winding] == [lot.posted for lot in followed(lots, last)]
     assert moves(winding, last) == []
 
@@ -113,7 +114,7 @@ def test_only_the_last_state_matters_whatever_came_before(
 @given(CREDITS, MONEY, st.data())
 def test_a_target_is_the_part_of_the_credits_rounded_once(micro: int, paid: int, data: st.DataObject) -> None:
     refunded = data.draw(st.integers(0, paid))
-    found = due(Credits(micro), paid, Sums(refunded, 0))
+    found = due(Credits(micro), Credits(micro), paid, Sums(refunded, 0))
 
     exact = Fraction(micro * refunded, paid) if paid else Fraction(0)
     assert found.refunded.micro == round(exact)
@@ -128,11 +129,42 @@ def test_more_money_back_never_takes_fewer_credits_and_all_of_it_takes_all(
 ) -> None:
     refunded = data.draw(st.integers(0, paid))
     disputed = data.draw(st.integers(0, paid - refunded))
-    found = due(Credits(micro), paid, Sums(refunded, disputed))
-    whole = due(Credits(micro), paid, Sums(refunded, paid - refunded))
+    found = due(Credits(micro), Credits(micro), paid, Sums(refunded, disputed))
+    whole = due(Credits(micro), Credits(micro), paid, Sums(refunded, paid - refunded))
 
     assert 0 <= found.disputed.micro <= whole.disputed.micro
     assert whole.refunded.micro + whole.disputed.micro == (micro if paid else 0)
+
+
+@given(CREDITS, MONEY, st.data())
+def test_what_was_returned_later_changes_a_target_only_if_less_is_left(
+    micro: int, paid: int, data: st.DataObject
+) -> None:
+    refunded = data.draw(st.integers(0, paid))
+    sums = Sums(refunded, data.draw(st.integers(0, paid - refunded)))
+    left = data.draw(st.integers(0, micro))
+    whole = due(Credits(micro), Credits(micro), paid, sums)
+    found = due(Credits(micro), Credits(left), paid, sums)
+
+    assert found.refunded.micro == min(left, whole.refunded.micro)
+    both = whole.refunded.micro + whole.disputed.micro
+    assert found.refunded.micro + found.disputed.micro == min(left, both)
+
+
+@given(courses(), st.lists(st.tuples(CREDITS, CREDITS), min_size=1, max_size=4))
+def test_never_more_is_taken_of_a_lot_than_a_change_of_plans_left_of_it(
+    course: tuple[int, list[Sums]], sizes: list[tuple[int, int]]
+) -> None:
+    paid, seen = course
+    lots = [a_lot(version, min(size)) for version, size in enumerate(sizes, 1)]
+    brought = Credits(sum(max(size) for size in sizes))
+
+    for sums in seen:
+        after = due(brought, kept(lots), paid, sums)
+        lots = followed(lots, after)
+        for lot in lots:
+            assert min(lot.posted.values()) >= 0
+            assert sum(lot.posted.values()) <= lot.credits.micro
 
 
 def test_the_newest_lot_goes_first_and_restoring_before_taking() -> None:
@@ -202,7 +234,7 @@ def test_credits_follow_the_part_of_the_money_in_any_currency(currency: str) -> 
 
     sums = went_back(paid, [a_refund(500, currency=currency)], [])
 
-    assert due(Credits.whole(900), paid.minor, sums).refunded == Credits.whole(300)
+    assert due(Credits.whole(900), Credits.whole(900), paid.minor, sums).refunded == Credits.whole(300)
 
 
 def test_restored_credits_live_as_long_as_their_lot_or_as_it_had_left() -> None:

@@ -11,6 +11,7 @@ from payments.desk import OPERATOR, Till
 from payments.money import balances
 from payments.subscriber import START, Subscriber
 from tallybook.domain.money import Credits
+from tallybook.domain.payments.subscriptions import Subscription
 from tallybook.usecases import money_back, wallets
 from tallybook.worker.main import work_off
 
@@ -67,10 +68,9 @@ async def test_an_invoice_is_refunded_from_our_side_like_any_payment(till: Till)
     assert balances(till) == (0, 0, 1)
 
 
-async def test_what_a_change_of_plans_returned_is_not_taken_once_more(clocked: Subscriber) -> None:
-    """A downgrade at the dashboard took credits along already: a full refund after it takes what is left of them."""
+def downgraded_at_the_dashboard(clocked: Subscriber, found: Subscription) -> None:
+    """Half of the month is left, and it goes to the smallest plan: the rest of the money is the customer's balance."""
     till = clocked.till
-    found = await clocked.subscribe("plan_business")
     price = till.stripe_get("/v1/prices", **{"lookup_keys[]": "plan_starter"})["data"][0]["id"]
     clocked.advance(START + timedelta(days=15, hours=12))
     till.stripe_post(
@@ -81,6 +81,13 @@ async def test_what_a_change_of_plans_returned_is_not_taken_once_more(clocked: S
             "proration_behavior": "always_invoice",
         },
     )
+
+
+async def test_what_a_change_of_plans_returned_is_not_taken_once_more(clocked: Subscriber) -> None:
+    """A downgrade at the dashboard took credits along already: a full refund after it takes what is left of them."""
+    till = clocked.till
+    found = await clocked.subscribe("plan_business")
+    downgraded_at_the_dashboard(clocked, found)
     await clocked.hear()
     left = till.credits()
 
@@ -89,3 +96,22 @@ async def test_what_a_change_of_plans_returned_is_not_taken_once_more(clocked: S
 
     assert 0 < left < 2000
     assert balances(till) == (0, 0, 0)
+
+
+async def test_a_change_of_plans_after_a_refund_gives_none_of_its_credits_back(clocked: Subscriber) -> None:
+    """The refund's credits are its part of all that was brought, whatever is returned later."""
+    till = clocked.till
+    found = await clocked.subscribe("plan_business")
+    [[paid, brought]] = till.ask("SELECT paid_minor, credits_micro FROM tallybook.payments")
+    till.stripe_post("/v1/refunds", payment_intent=intent_of(till), amount=str(paid // 2))
+    await clocked.hear()
+    downgraded_at_the_dashboard(clocked, found)
+    await clocked.hear()
+    [[left]] = till.ask("SELECT available_micro FROM tallybook.wallets")
+
+    till.stripe_post("/v1/refunds", payment_intent=intent_of(till), amount="1")
+    await clocked.hear()
+
+    assert 0 < left < brought // 2
+    assert till.ask("SELECT available_micro FROM tallybook.wallets") == [(left - brought // paid,)]
+    assert till.ask("SELECT count(*) FROM tallybook.payment_steps WHERE amount_micro < 0") == [(0,)]

@@ -17,11 +17,12 @@ _SQL = Statements("subscription_invoices")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotLeft:
-    """A lot that an invoice brought, and how much of it can still be taken back."""
+    """A lot that an invoice brought, and how much of it, and of all lots of its payment, can still be taken back."""
 
     payment_id: int
     lot: LedgerId
     left: Credits
+    of_payment: Credits
 
 
 async def follow(tx: Transaction, now: datetime, subscription_id: int, report: InvoiceReport) -> bool:
@@ -84,6 +85,7 @@ async def lots_left(tx: Transaction, subscription_id: int) -> list[LotLeft]:
             payment_id=row["payment_id"],
             lot=LedgerId(row["wallet_id"], row["lot_version"]),
             left=Credits(max(0, row["left_micro"])),
+            of_payment=Credits(max(0, row["payment_left_micro"])),
         )
         for row in await tx.many(_SQL.lots_of_subscription, subscription_id=subscription_id)
     ]

@@ -198,10 +198,14 @@ def kept(lots: Iterable[PaymentLot]) -> Credits:
     return Credits(sum(lot.credits.micro for lot in lots))
 
 
-def due(credits: Credits, paid_minor: int, sums: Sums) -> Taken:
-    """How many of a payment's credits are to be taken back in all; rounded half to even, all when all went back."""
-    refunded = _share(credits.micro, sums.refunded_minor, paid_minor)
-    both = _share(credits.micro, sums.refunded_minor + sums.disputed_minor, paid_minor)
+def due(credits: Credits, left: Credits, paid_minor: int, sums: Sums) -> Taken:
+    """How many of a payment's credits are to be taken back in all; rounded half to even, all when all went back.
+
+    The part is one of all ``credits`` that it brought, so that a change of plans gives none back that went before; but
+    never more than what changes of plans ``left``.
+    """
+    refunded = min(left.micro, _share(credits.micro, sums.refunded_minor, paid_minor))
+    both = min(left.micro, _share(credits.micro, sums.refunded_minor + sums.disputed_minor, paid_minor))
     return Taken(Credits(refunded), Credits(both - refunded))
 
 

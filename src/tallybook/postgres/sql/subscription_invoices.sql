@@ -34,12 +34,17 @@ WHERE subscription_id = :subscription_id
 ORDER BY stripe_created DESC, stripe_invoice_id DESC LIMIT :limit;
 
 -- name: lots_of_subscription
--- The lots that a subscription's invoices brought, newest first, with what is left of them to be taken back.
+-- The lots that a subscription's invoices brought, newest first, with what is left to be taken back of each lot and of all lots of
+-- its payment.
 SELECT
     l.payment_id, l.wallet_id, l.lot_version,
-    least(l.credits_micro - l.returned_micro, p.credits_micro - p.refunded_micro - p.disputed_micro - (
+    (l.credits_micro - l.returned_micro - coalesce((
+        SELECT sum(s.amount_micro) FROM tallybook.payment_steps AS s
+        WHERE s.payment_id = l.payment_id AND s.lot_version = l.lot_version
+    ), 0))::bigint AS left_micro,
+    (p.credits_micro - p.refunded_micro - p.disputed_micro - (
         SELECT sum(o.returned_micro) FROM tallybook.payment_lots AS o WHERE o.payment_id = p.payment_id
-    ))::bigint AS left_micro
+    ))::bigint AS payment_left_micro
 FROM tallybook.subscription_invoices AS i
 INNER JOIN tallybook.payments AS p ON p.source = 'invoice' AND p.reference = i.stripe_invoice_id
 INNER JOIN tallybook.payment_lots AS l ON l.payment_id = p.payment_id

@@ -151,10 +151,13 @@ async def _grant_trial(books: Books, subscription: Subscription, report: Invoice
 async def _take_back(
     books: Books, subscription: Subscription, report: InvoiceReport, wanted: Credits
 ) -> Credits:
-    """From the newest lots that this subscription brought, never more than each brought; gives how many."""
+    """From the newest lots that this subscription brought, never more than is left of each and of its payment."""
     left = wanted.micro
+    of_payment: dict[int, int] = {}
     for lot in await subscription_invoices.lots_left(books.tx, subscription.subscription_id):
-        amount = Credits(min(left, lot.left.micro))
+        remainder = of_payment.get(lot.payment_id, lot.of_payment.micro)
+        amount = Credits(min(left, lot.left.micro, remainder))
+        of_payment[lot.payment_id] = remainder - amount.micro
         if amount.micro == 0:
             continue
         posting = recipes.clawback(
