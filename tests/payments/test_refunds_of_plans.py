@@ -9,10 +9,11 @@ import pytest
 
 from payments.desk import OPERATOR, Till
 from payments.money import balances
-from payments.subscriber import START, Subscriber
+from payments.subscriber import START, Subscriber, utc
 from tallybook.domain.money import Credits
 from tallybook.domain.payments.subscriptions import Subscription
 from tallybook.usecases import money_back, wallets
+from tallybook.usecases.subscriptions import settling
 from tallybook.worker.main import work_off
 
 pytestmark = pytest.mark.timeout(120)
@@ -115,3 +116,25 @@ async def test_a_change_of_plans_after_a_refund_gives_none_of_its_credits_back(c
     assert 0 < left < brought // 2
     assert till.ask("SELECT available_micro FROM tallybook.wallets") == [(left - brought // paid,)]
     assert till.ask("SELECT count(*) FROM tallybook.payment_steps WHERE amount_micro < 0") == [(0,)]
+
+
+async def test_an_invoice_that_found_nothing_to_take_back_takes_nothing_of_later_periods(
+    clocked: Subscriber,
+) -> None:
+    till = clocked.till
+    found = await clocked.subscribe("plan_business")
+    till.stripe_post("/v1/refunds", payment_intent=intent_of(till))
+    await clocked.hear()
+    downgraded_at_the_dashboard(clocked, found)
+    await clocked.hear()
+    [[change]] = till.ask(
+        "SELECT stripe_invoice_id FROM tallybook.subscription_invoices WHERE outcome = 'taken_back'"
+    )
+    clocked.advance(utc(2027, 2, 2))
+    await clocked.hear()
+
+    again = await settling.settle_invoice(till.ctx, str(change))
+
+    assert again.outcome == "already_granted"
+    assert [credits for *_, credits in clocked.invoices()] == [2000, 0, 100]
+    assert balances(till) == (100, 0, 0)

@@ -48,14 +48,22 @@ async def follow(tx: Transaction, now: datetime, subscription_id: int, report: I
 
 
 async def settled(
-    tx: Transaction, now: datetime, invoice_id: str, *, outcome: str, granted: Credits, taken_back: Credits
+    tx: Transaction,
+    now: datetime,
+    invoice_id: str,
+    *,
+    outcome: str,
+    granted: Credits,
+    taken_back: Credits,
+    moves: bool,
 ) -> None:
-    """Write down what an invoice did to credits."""
+    """Write down what an invoice did to credits; finally, if it is one that ``moves`` any, however few there were."""
     await tx.run(
         _SQL.settled,
         now=now,
         stripe_invoice_id=invoice_id,
         outcome=outcome,
+        moves=moves,
         granted_micro=granted.micro,
         taken_back_micro=taken_back.micro,
     )

@@ -21,10 +21,10 @@ ON CONFLICT (stripe_invoice_id) DO UPDATE SET
 RETURNING i.posted_at;
 
 -- name: settled
--- Write down what an invoice did to credits; once they moved, that is final.
+-- Write down what an invoice did to credits; once they moved, that is final, even if nothing was left to be taken back.
 UPDATE tallybook.subscription_invoices SET
     outcome = :outcome, granted_micro = :granted_micro::bigint, taken_back_micro = :taken_back_micro::bigint,
-    posted_at = CASE WHEN :granted_micro::bigint + :taken_back_micro::bigint > 0 THEN :now::timestamptz END
+    posted_at = CASE WHEN :moves::boolean THEN :now::timestamptz END
 WHERE stripe_invoice_id = :stripe_invoice_id AND posted_at IS NULL;
 
 -- name: of_subscription

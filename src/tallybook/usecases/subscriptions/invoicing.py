@@ -94,7 +94,13 @@ async def settle(books: Books, subscription: Subscription, report: InvoiceReport
         outcome, granted = "trial_granted", trial.credits
         await _grant_trial(books, subscription, report, trial)
     await subscription_invoices.settled(
-        tx, now, report.id, outcome=outcome, granted=granted, taken_back=taken
+        tx,
+        now,
+        report.id,
+        outcome=outcome,
+        granted=granted,
+        taken_back=taken,
+        moves=bool(granted.micro or judgement.taken_back.micro),
     )
     if granted.micro or taken.micro:
         await audit.record(
