@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tallybook.domain.money import Credits, Money
+from tallybook.domain.money import Money
 from tallybook.domain.payments.checkouts import PAID, Checkout, Status, judge
-from tallybook.domain.payments.invoices import InvoiceReport, KnownInvoice
+from tallybook.domain.payments.invoices import InvoiceJudgement, InvoiceReport, KnownInvoice
 from tallybook.domain.payments.money_back import Dispute, Refund, went_back
 from tallybook.domain.payments.payments import Payment
 from tallybook.domain.payments.reconciling import Finding, IntentReport, Kind, Repair, Severity
@@ -76,11 +76,11 @@ def compare_invoice(
     report: InvoiceReport,
     known: KnownInvoice | None,
     payment: Payment | None,
+    judged: InvoiceJudgement,
     *,
     ours: bool,
-    due: Credits,
 ) -> Finding | None:
-    """An invoice of a subscription; ``due`` are the credits that its lines bring if it is paid."""
+    """An invoice of a subscription; ``judged`` is what it does to credits, by the rule of its webhook."""
     if report.subscription_id is None and not any(line.subscription_id for line in report.lines):
         return None
     if not ours:
@@ -90,15 +90,18 @@ def compare_invoice(
     mend = partial(make, repair=Repair.INVOICE, repair_object=report.id)
     found = "not in the books" if known is None else f"{known.status}, {known.outcome}"
     if status == "paid" and not paid:
-        granted = known is not None and known.granted.micro > 0
-        code = "granted_not_paid" if granted else "invoice_state_differs"
+        code = "granted_not_paid" if known and known.granted.micro > 0 else "invoice_state_differs"
         return make(code=code, expected=str(report.status), found=found)
     if payment is not None and paid:
         if (payment.paid.minor, payment.paid.currency) == (report.amount_paid_minor, report.currency):
             return None
         return make(code="amount_differs", expected=_paid(report), found=str(payment.paid))
-    if paid and due.micro > 0:
-        expected = f"paid {_paid(report)}, {due} credits"
+    if paid and judged.outcome.startswith("mismatch"):
+        # Settling follows its state; that it brought nothing is for people.
+        tell = make if status == "paid" else mend
+        return tell(code="amount_differs", expected="as sold", found=f"{_paid(report)} ({judged.outcome})")
+    if paid and judged.granted.micro > 0:
+        expected = f"paid {_paid(report)}, {judged.granted} credits"
         return mend(code="paid_not_granted", expected=expected, found=found)
     if status not in (report.status, "void"):
         return mend(code="invoice_state_differs", expected=str(report.status), found=found)
@@ -161,7 +164,6 @@ def compare_money_back(
     refunds = {one.id: one for one in booked[0]} | {one.id: one for one in seen[0]}
     disputes = {one.id: one for one in booked[1]} | {one.id: one for one in seen[1]}
     wanted = went_back(payment.paid, refunds.values(), disputes.values())
-    currency = payment.paid.currency
     mend = partial(
         Finding,
         kind=Kind.PAYMENT_INTENT,
@@ -178,8 +180,8 @@ def compare_money_back(
     found = [
         mend(
             code=f"{name}_not_taken_back" if theirs > ours else f"{name}_not_restored",
-            expected=str(Money(theirs, currency)),
-            found=str(Money(ours, currency)),
+            expected=str(Money(theirs, payment.paid.currency)),
+            found=str(Money(ours, payment.paid.currency)),
         )
         for name, (theirs, ours) in sums.items()
         if theirs != ours

@@ -110,6 +110,11 @@ class InvoiceJudgement:
     parts: tuple[Part, ...] = ()
     taken_back: Credits = NOTHING
 
+    @property
+    def granted(self) -> Credits:
+        """The credits of all parts."""
+        return Credits(sum(part.credits.micro for part in self.parts))
+
 
 def credits_of_line(line: InvoiceLine, plan: PlanTerms) -> Credits:
     """The credits of one line, signed: those of the plan, by what was charged of its price. The one rounding.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from tallybook.domain.money import Credits
 from tallybook.domain.payments.comparing import compare_invoice
 from tallybook.domain.payments.invoices import InvoiceReport, PlanTerms, judge_invoice
 from tallybook.domain.payments.reconciling import Finding
@@ -27,13 +26,12 @@ async def compare_invoices(ctx: Context, page: Sequence[InvoiceReport]) -> list[
     for report in page:
         # A subscription that is not in the books yet is one of ours if a customer of ours pays for a plan of ours.
         would_be = report.customer_id in users and any(line.price_id in plans for line in report.lines)
-        judged = judge_invoice(report, plans, ctx.clock())
         one = compare_invoice(
             report,
             known.get(report.id),
             paid.get(report.id),
+            judge_invoice(report, plans, ctx.clock()),
             ours=of[report.id] in ours or would_be,
-            due=Credits(sum(part.credits.micro for part in judged.parts)),
         )
         found += [one] if one else []
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from tallybook.domain.errors import BillingError, CatalogError
 from tallybook.domain.ids import LedgerId, plain_id
 from tallybook.domain.ledger import recipes
@@ -23,6 +25,7 @@ from tallybook.postgres import audit, catalog, ledger, payments, subscription_in
 from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
 
+_log = structlog.get_logger("tallybook.subscriptions")
 _ACTOR = ("system", "fulfilment")
 
 
@@ -84,8 +87,11 @@ async def settle(books: Books, subscription: Subscription, report: InvoiceReport
         return "already_granted"
     judgement = judge_invoice(report, plans, now)
     outcome, taken = judgement.outcome, Credits(0)
+    if outcome.startswith("mismatch"):
+        # Somebody paid and gets nothing: the reconciler tells people of it, too.
+        _log.warning("invoice_mismatch", invoice=report.id, outcome=outcome, currency=report.currency)
     trial = _trial(ctx, report, plans) if own_trial else None
-    granted = Credits(sum(part.credits.micro for part in judgement.parts))
+    granted = judgement.granted
     if judgement.parts:
         await _grant(books, subscription, report, judgement.parts)
     elif judgement.taken_back.micro:
