@@ -83,6 +83,7 @@ def invoice(found: stripe.Invoice, lines: Iterable[stripe.InvoiceLineItem]) -> I
         livemode=raw["livemode"],
         created=moment(raw["created"]),
         lines=tuple(_line(one.to_dict()) for one in lines),
+        paid_at=_maybe_moment((raw.get("status_transitions") or {}).get("paid_at")),
     )
 
 

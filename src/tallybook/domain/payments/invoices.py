@@ -58,6 +58,7 @@ class InvoiceReport:
     livemode: bool
     created: datetime
     lines: tuple[InvoiceLine, ...]
+    paid_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

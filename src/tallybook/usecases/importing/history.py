@@ -109,7 +109,8 @@ def _add(past: Past, taken: set[str], found: PastPayment, charges: dict[str, Cha
         description=found.description,
         gone_back=charge is not None and charge.gone_back,
         receipt_url=None if charge is None else charge.receipt_url,
-        paid_at=found.paid_at,
+        # A session is made before it is paid.
+        paid_at=found.paid_at if charge is None else max(found.paid_at, charge.created),
         parts=found.parts,
     )
 
@@ -155,13 +156,14 @@ async def _of_session(
 
 async def _of_invoice(ctx: Context, invoice: InvoiceReport, past: Past, options: Options) -> PastPayment:
     parts: tuple[PastPart, ...] = ()
-    if _counts(options, invoice.created):
+    paid_at = invoice.paid_at or invoice.created
+    if _counts(options, paid_at):
         prices = {line.price_id for line in invoice.lines if line.price_id and line.subscription_id}
         plans = (await _pricing(ctx, prices)).plans(ctx)
         past.unknown_prices.update(prices - plans.keys())
         now = ctx.clock()
         # Judged as of then: what would have run out by now brings nothing.
-        judged = judge_invoice(invoice, plans, invoice.created).parts
+        judged = judge_invoice(invoice, plans, paid_at).parts
         parts = tuple(
             PastPart(
                 lookup_key=part.lookup_key,
@@ -181,7 +183,7 @@ async def _of_invoice(ctx: Context, invoice: InvoiceReport, past: Past, options:
         description=f"Imported invoice {invoice.number or invoice.id}",
         gone_back=False,
         receipt_url=None,
-        paid_at=invoice.created,
+        paid_at=paid_at,
         parts=parts,
     )
 
