@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from payments.cardholder import losing
-from payments.desk import Till
+from payments.cardholder import Cardholder, losing
+from payments.desk import OPERATOR, Till
 from payments.form_filler import PACK, hear, open_form, pay, selling
 from tallybook.domain.errors import (
     AmountNotSoldError,
@@ -153,3 +153,34 @@ async def test_anothers_payment_looks_like_none(till: Till) -> None:
         await forms.look(till.ctx, replace(till.caller, user_id=till.user_id + 1), form.intent.number)
     with pytest.raises(PaymentIntentNotFoundError):
         await forms.look(till.ctx, Caller(user_id=till.user_id), 999_999)
+
+
+async def test_only_the_app_that_opened_it_its_user_and_an_admin_get_its_secret(till: Till) -> None:
+    [[app_id]] = till.ask(
+        "INSERT INTO tallybook.apps (public_id, name, permissions, created_at, updated_at)"
+        " VALUES ('app_shop', 'Shop', '{purchase_credits}', now(), now()) RETURNING app_id"
+    )
+    shop = Caller(app_id=app_id, by_key=True)
+    wish = forms.Wish(reference="pack_100", quantity=1, amount_minor=None, currency=None, saves_method=False)
+    form = await forms.open_form(till.ctx, shop, wish, user_id=till.user_id, key=None)
+
+    for caller in (shop, Caller(app_id=app_id, user_id=till.user_id), till.caller, OPERATOR):
+        assert (await forms.look(till.ctx, caller, form.intent.number)).client_secret is not None
+    other = app_id + 1
+    for caller in (Caller(app_id=other, by_key=True), Caller(app_id=other, user_id=till.user_id)):
+        seen = await forms.look(till.ctx, caller, form.intent.number)
+        assert (seen.intent.number, seen.client_secret) == (form.intent.number, None)
+
+
+async def test_a_top_up_looks_like_none_to_every_app(till: Till) -> None:
+    ada = Cardholder(till)
+    await ada.save("pm_card_visa")
+    await ada.rule()
+    await ada.round()
+    [[number]] = till.ask("SELECT number FROM tallybook.payment_intents")
+
+    for caller in (Caller(app_id=7, by_key=True), Caller(app_id=7, user_id=till.user_id)):
+        with pytest.raises(PaymentIntentNotFoundError):
+            await forms.look(till.ctx, caller, number)
+    for caller in (till.caller, OPERATOR):
+        assert (await forms.look(till.ctx, caller, number)).intent.number == number

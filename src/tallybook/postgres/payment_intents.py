@@ -187,6 +187,7 @@ def _intent(row: Row) -> PaymentIntent:
         source=Source(row["source"]),
         user_id=row["user_id"],
         wallet_id=row["wallet_id"],
+        app_id=row["app_id"],
         terms=row["terms"],
         lookup_key=row["lookup_key"],
         quantity=row["quantity"],

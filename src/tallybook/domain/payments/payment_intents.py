@@ -64,7 +64,7 @@ class IntentTerms:
 class PaymentIntent:
     """A payment intent as it is in our books: price and credits are bound, whatever the catalogue says later.
 
-    ``price`` and ``credits`` are for the whole quantity. ``failure_code`` is the bank's, or Stripe's, last word.
+    ``price`` and ``credits`` are for the whole quantity. ``app_id`` is who started it. ``failure_code`` is the bank's, or Stripe's, last word.
     """
 
     number: int
@@ -72,6 +72,7 @@ class PaymentIntent:
     source: Source
     user_id: int
     wallet_id: int
+    app_id: int
     terms: bytes
     lookup_key: str | None
     quantity: int

@@ -20,7 +20,7 @@ from tallybook.domain.errors import (
     StripeOutcomeSealedError,
     StripeRefusedError,
 )
-from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.identity.callers import HOUSE_APP_ID, Caller, Permission
 from tallybook.domain.ids import plain_id
 from tallybook.domain.money import Credits, Money, positive
 from tallybook.domain.payments.checkouts import QUANTITY_MAX
@@ -111,11 +111,11 @@ async def look(ctx: Context, caller: Caller, number: int) -> Form:
     settled = await settling.settle(ctx, found.stripe_id)
     assert settled is not None, found.number
     again, report = settled
-    return Form(intent=again, client_secret=_secret(again, report))
+    return Form(intent=again, client_secret=_secret(again, report) if _may_pay(caller, again) else None)
 
 
 async def own(ctx: Context, caller: Caller, number: int) -> PaymentIntent:
-    """The payment intent of this number, if it is the caller's to see.
+    """The payment intent of this number, if it is the caller's to see; a top-up is seen by its cardholder only.
 
     Raises:
         PaymentIntentNotFoundError: there is none, or it is another user's.
@@ -126,9 +126,17 @@ async def own(ctx: Context, caller: Caller, number: int) -> PaymentIntent:
         raise PaymentIntentNotFoundError
     try:
         caller.user_for(found.user_id, Permission.PURCHASE_CREDITS)
+        if found.source is Source.TOP_UP:
+            caller.cardholder(found.user_id)
     except PermissionDeniedError:
         raise PaymentIntentNotFoundError from None
     return found
+
+
+def _may_pay(caller: Caller, found: PaymentIntent) -> bool:
+    """Whether its secret is this caller's to have: the app's that opened it, its user's in the house, an admin's."""
+    in_house = caller.app_id == HOUSE_APP_ID and caller.user_id == found.user_id
+    return in_house or caller.app_id == found.app_id or caller.rules_the_house
 
 
 def _secret(found: PaymentIntent, report: PaymentIntentReport | None) -> str | None:
