@@ -114,6 +114,18 @@ async def test_a_top_up_that_was_sent_is_granted_even_if_it_is_not_wanted_any_mo
     assert (ada.till.credits(), len(ada.charges())) == (140, 1)
 
 
+async def test_what_an_attempt_before_made_is_kept_and_no_second_charge_is_made(ada: Cardholder) -> None:
+    await ada.spend(20)
+    async with losing(ada.till, "/v1/payment_intents") as cut:
+        await Cardholder(cut).round()
+    # Stripe did not list it yet when it was looked up.
+    ada.till.ask("UPDATE tallybook.payment_intents SET attempt = 2")
+
+    await ada.round(later=timedelta(minutes=3))
+
+    assert (ada.till.credits(), len(ada.charges())) == (140, 1)
+
+
 async def _begin(ada: Cardholder, *, bound: bool) -> None:
     """What a worker leaves behind that ends before it asks Stripe."""
     await ada.spend(20)

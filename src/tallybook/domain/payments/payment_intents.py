@@ -64,7 +64,8 @@ class IntentTerms:
 class PaymentIntent:
     """A payment intent as it is in our books: price and credits are bound, whatever the catalogue says later.
 
-    ``price`` and ``credits`` are for the whole quantity. ``app_id`` is who started it. ``failure_code`` is the bank's, or Stripe's, last word.
+    ``price`` and ``credits`` are for the whole quantity. ``app_id`` is who started it. ``failure_code`` is the bank's,
+    or Stripe's, last word.
     """
 
     number: int

@@ -94,6 +94,11 @@ async def _charged(ctx: Context, stripe: StripeGateway, found: PaymentIntent) ->
     if ctx.clock() - found.created_at > KEY_LIFETIME:
         return await _looked_up(ctx, stripe, found, otherwise="outcome_unknown")
     assert found.stripe_customer_id is not None
+    if found.attempt > 1:
+        # The attempt before ended without an answer of its own; what it made may be listed only now.
+        started = await _started(ctx, stripe, found)
+        if started is not None:
+            return started
     async with ctx.db.snapshot() as tx:
         account = await customers.account(tx)
     assert account is not None
