@@ -65,6 +65,7 @@ def invoice(*lines: InvoiceLine, **more: Any) -> InvoiceReport:
         "total_minor": 0,
         "amount_due_minor": 0,
         "amount_paid_minor": 0,
+        "from_balance_minor": 0,
         "hosted_invoice_url": None,
         "attempt_count": 1,
         "next_payment_attempt": None,

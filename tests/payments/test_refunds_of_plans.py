@@ -12,7 +12,7 @@ from payments.money import balances
 from payments.subscriber import START, Subscriber, utc
 from tallybook.domain.money import Credits
 from tallybook.domain.payments.subscriptions import Subscription
-from tallybook.usecases import money_back, wallets
+from tallybook.usecases import money_back, payments, wallets
 from tallybook.usecases.subscriptions import settling
 from tallybook.worker.main import work_off
 
@@ -138,3 +138,30 @@ async def test_an_invoice_that_found_nothing_to_take_back_takes_nothing_of_later
     assert again.outcome == "already_granted"
     assert [credits for *_, credits in clocked.invoices()] == [2000, 0, 100]
     assert balances(till) == (100, 0, 0)
+
+
+async def test_a_refund_of_an_invoice_that_a_balance_paid_in_part_leaves_the_balances_credits(
+    clocked: Subscriber,
+) -> None:
+    till = clocked.till
+    available = "SELECT available_micro FROM tallybook.wallets"
+    till.stripe_post(f"/v1/customers/{clocked.customer_id}", balance="-4999")
+    await clocked.subscribe("plan_business")
+    [[paid, from_balance, brought]] = till.ask(
+        "SELECT paid_minor, from_balance_minor, credits_micro FROM tallybook.payments"
+    )
+
+    till.stripe_post("/v1/refunds", payment_intent=intent_of(till), amount="1000")
+    await clocked.hear()
+    after_a_part = till.ask(available)
+    [shown] = await payments.newest(till.ctx, OPERATOR, user_id=None, limit=1)
+    preview = await payments.preview_refund(till.ctx, OPERATOR, shown.payment_id, amount_minor=None)
+    till.stripe_post("/v1/refunds", payment_intent=intent_of(till))
+    await clocked.hear()
+
+    a_part = round(Fraction(brought * 1000, 9999))
+    whole = round(Fraction(brought * 5000, 9999))
+    assert (paid, from_balance, shown.refundable_minor) == (5000, 4999, 4000)
+    assert after_a_part == [(brought - a_part,)]
+    assert preview.credits.micro == whole - a_part
+    assert till.ask(available) == [(brought - whole,)]

@@ -138,7 +138,7 @@ async def apply(tx: Transaction, now: datetime, payment: Payment, *, wait: bool,
         return payment
     sums = went_back(payment.paid, gave, seen)
     brought = {lot.id: lot for lot in await lots(tx, payment)}
-    after = due(payment.credits, kept(brought.values()), payment.paid.minor, sums)
+    after = due(payment.credits, kept(brought.values()), payment.value_minor, sums)
     steps = payment.steps
     for move in moves(list(brought.values()), after):
         steps += 1

@@ -3392,10 +3392,12 @@ CREATE TABLE tallybook.payments (
     paid_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     receipt_url text,
+    from_balance_minor bigint DEFAULT 0 NOT NULL,
     CONSTRAINT payments_check CHECK (((refunded_micro + disputed_micro) <= credits_micro)),
     CONSTRAINT payments_credits_micro_check CHECK ((credits_micro >= 0)),
     CONSTRAINT payments_disputed_micro_check CHECK ((disputed_micro >= 0)),
     CONSTRAINT payments_disputed_minor_check CHECK ((disputed_minor >= 0)),
+    CONSTRAINT payments_from_balance_minor_check CHECK ((from_balance_minor >= 0)),
     CONSTRAINT payments_paid_minor_check CHECK ((paid_minor >= 0)),
     CONSTRAINT payments_refunded_micro_check CHECK ((refunded_micro >= 0)),
     CONSTRAINT payments_refunded_minor_check CHECK ((refunded_minor >= 0)),
@@ -3417,6 +3419,8 @@ COMMENT ON COLUMN tallybook.payments.disputed_micro IS 'The credits of what disp
 COMMENT ON COLUMN tallybook.payments.steps IS 'How often credits moved for money that came or went back: a part of their keys.';
 
 COMMENT ON COLUMN tallybook.payments.receipt_url IS 'Stripe''s page about the payment, as it was named last.';
+
+COMMENT ON COLUMN tallybook.payments.from_balance_minor IS 'What the customer''s balance at Stripe paid beside paid_minor: it brought credits too, but is none to be refunded.';
 
 ALTER TABLE tallybook.payments ALTER COLUMN payment_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME tallybook.payments_payment_id_seq

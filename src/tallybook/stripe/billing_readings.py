@@ -76,6 +76,7 @@ def invoice(found: stripe.Invoice, lines: Iterable[stripe.InvoiceLineItem]) -> I
         total_minor=raw["total"],
         amount_due_minor=raw["amount_due"],
         amount_paid_minor=raw["amount_paid"],
+        from_balance_minor=_from_balance(raw),
         hosted_invoice_url=raw.get("hosted_invoice_url"),
         attempt_count=raw.get("attempt_count") or 0,
         next_payment_attempt=_maybe_moment(raw.get("next_payment_attempt")),
@@ -85,6 +86,12 @@ def invoice(found: stripe.Invoice, lines: Iterable[stripe.InvoiceLineItem]) -> I
         lines=tuple(_line(one.to_dict()) for one in lines),
         paid_at=_maybe_moment((raw.get("status_transitions") or {}).get("paid_at")),
     )
+
+
+def _from_balance(raw: Mapping[str, Any]) -> int:
+    """A balance below zero is the customer's money; how far it rose when the invoice was made final is what it paid."""
+    before, after = raw.get("starting_balance") or 0, raw.get("ending_balance")
+    return 0 if after is None else max(0, min(0, after) - before)
 
 
 def _line(raw: Mapping[str, Any]) -> InvoiceLine:

@@ -86,7 +86,7 @@ async def preview_refund(
     if not 0 < amount <= payment.refundable_minor:
         raise RefundExceedsError(refundable_minor=payment.refundable_minor)
     sums = Sums(payment.refunded_minor + amount, payment.disputed_minor)
-    after = due(payment.credits, kept(own), payment.paid.minor, sums)
+    after = due(payment.credits, kept(own), payment.value_minor, sums)
     return previewed(
         Money(amount, payment.paid.currency),
         sum(move.micro for move in moves(own, after)),

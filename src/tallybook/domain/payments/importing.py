@@ -97,7 +97,10 @@ class PastPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastPayment:
-    """A payment of before: once in our books, its webhook grants nothing any more."""
+    """A payment of before: once in our books, its webhook grants nothing any more.
+
+    ``from_balance_minor`` is what the customer's balance paid beside ``money``.
+    """
 
     reference: str
     payment_intent_id: str | None
@@ -107,6 +110,7 @@ class PastPayment:
     receipt_url: str | None
     paid_at: datetime
     parts: tuple[PastPart, ...] = ()
+    from_balance_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,10 @@ class InvoiceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceReport:
-    """An invoice as Stripe has it right now, with all of its lines; amounts in minor units of ``currency``."""
+    """An invoice as Stripe has it right now, with all of its lines; amounts in minor units of ``currency``.
+
+    ``from_balance_minor`` is what the customer's balance paid of it, or is to pay.
+    """
 
     id: str
     number: str | None
@@ -51,6 +54,7 @@ class InvoiceReport:
     total_minor: int
     amount_due_minor: int
     amount_paid_minor: int
+    from_balance_minor: int
     hosted_invoice_url: str | None
     attempt_count: int
     next_payment_attempt: datetime | None

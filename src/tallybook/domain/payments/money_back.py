@@ -198,14 +198,15 @@ def kept(lots: Iterable[PaymentLot]) -> Credits:
     return Credits(sum(lot.credits.micro for lot in lots))
 
 
-def due(credits: Credits, left: Credits, paid_minor: int, sums: Sums) -> Taken:
-    """How many of a payment's credits are to be taken back in all; rounded half to even, all when all went back.
+def due(credits: Credits, left: Credits, value_minor: int, sums: Sums) -> Taken:
+    """How many of a payment's credits are to be taken back in all; rounded half to even.
 
     The part is one of all ``credits`` that it brought, so that a change of plans gives none back that went before; but
-    never more than what changes of plans ``left``.
+    never more than what changes of plans ``left``. ``value_minor`` is what they were given for: the money that was
+    paid, and what a customer's balance paid beside it.
     """
-    refunded = min(left.micro, _share(credits.micro, sums.refunded_minor, paid_minor))
-    both = min(left.micro, _share(credits.micro, sums.refunded_minor + sums.disputed_minor, paid_minor))
+    refunded = min(left.micro, _share(credits.micro, sums.refunded_minor, value_minor))
+    both = min(left.micro, _share(credits.micro, sums.refunded_minor + sums.disputed_minor, value_minor))
     return Taken(Credits(refunded), Credits(both - refunded))
 
 

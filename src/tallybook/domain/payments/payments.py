@@ -22,7 +22,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """A payment as it is written down with its grant, once for each ``reference``; ``lots`` are what it brought."""
+    """A payment as it is written down with its grant, once for each ``reference``; ``lots`` are what it brought.
+
+    ``from_balance_minor`` is what the customer's balance at Stripe paid beside ``price``.
+    """
 
     wallet_id: int
     user_id: int | None
@@ -35,11 +38,14 @@ class Paid:
     price: Money
     lots: tuple[tuple[LedgerId, Credits], ...]
     receipt_url: str | None = None
+    from_balance_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """A payment as it is in our books; money in minor units of ``paid.currency``.
+
+    ``from_balance_minor`` is what the customer's balance at Stripe paid beside ``paid``: no refund gives it back.
 
     ``refunded_minor`` is what refunds gave back, ``disputed_minor`` what open and lost disputes keep; ``refunded`` and
     ``disputed`` are the credits of each, also those that had expired; ``steps`` counts how often credits moved for it.
@@ -55,6 +61,7 @@ class Payment:
     lookup_key: str | None
     description: str
     paid: Money
+    from_balance_minor: int
     credits: Credits
     refunded_minor: int
     disputed_minor: int
@@ -63,6 +70,11 @@ class Payment:
     steps: int
     paid_at: datetime
     receipt_url: str | None
+
+    @property
+    def value_minor(self) -> int:
+        """What its credits were given for, whoever paid it from where."""
+        return self.paid.minor + self.from_balance_minor
 
     @property
     def taken_back(self) -> Credits:

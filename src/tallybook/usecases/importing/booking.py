@@ -40,6 +40,7 @@ async def record(
             lookup_key=payment.parts[0].lookup_key if payment.parts else None,
             description=payment.description,
             price=payment.money,
+            from_balance_minor=payment.from_balance_minor,
             lots=tuple(lots),
             receipt_url=payment.receipt_url,
         ),

@@ -180,6 +180,7 @@ async def _of_invoice(ctx: Context, invoice: InvoiceReport, past: Past, options:
         reference=invoice.id,
         payment_intent_id=invoice.payment_intent_id,
         money=Money(invoice.amount_paid_minor, invoice.currency),
+        from_balance_minor=invoice.from_balance_minor,
         description=f"Imported invoice {invoice.number or invoice.id}",
         gone_back=False,
         receipt_url=None,

@@ -214,6 +214,7 @@ async def _record(
             lookup_key=part.lookup_key,
             description=part.name if report.number is None else f"{part.name}, invoice {report.number}",
             price=Money(report.amount_paid_minor, report.currency),
+            from_balance_minor=report.from_balance_minor,
             lots=lots,
         ),
         freezes=books.ctx.freeze_on_dispute,
