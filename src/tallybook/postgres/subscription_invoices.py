@@ -55,15 +55,13 @@ async def settled(
     outcome: str,
     granted: Credits,
     taken_back: Credits,
-    moves: bool,
 ) -> None:
-    """Write down what an invoice did to credits; finally, if it is one that ``moves`` any, however few there were."""
+    """Write down what an invoice did to credits."""
     await tx.run(
         _SQL.settled,
         now=now,
         stripe_invoice_id=invoice_id,
         outcome=outcome,
-        moves=moves,
         granted_micro=granted.micro,
         taken_back_micro=taken_back.micro,
     )
@@ -86,8 +84,8 @@ async def unsettled(tx: Transaction, *, before: datetime) -> list[str]:
     return [row["stripe_invoice_id"] for row in await tx.many(_SQL.unsettled, before=before)]
 
 
-async def lots_left(tx: Transaction, subscription_id: int) -> list[LotLeft]:
-    """The lots that a subscription's invoices brought, newest first; their payments are locked."""
+async def lots_left(tx: Transaction, subscription_id: int, until: datetime) -> list[LotLeft]:
+    """The lots that a subscription's invoices made ``until`` then brought, newest first; their payments are locked."""
     return [
         LotLeft(
             payment_id=row["payment_id"],
@@ -95,7 +93,7 @@ async def lots_left(tx: Transaction, subscription_id: int) -> list[LotLeft]:
             left=Credits(max(0, row["left_micro"])),
             of_payment=Credits(max(0, row["payment_left_micro"])),
         )
-        for row in await tx.many(_SQL.lots_of_subscription, subscription_id=subscription_id)
+        for row in await tx.many(_SQL.lots_of_subscription, subscription_id=subscription_id, until=until)
     ]
 
 

@@ -21,10 +21,10 @@ ON CONFLICT (stripe_invoice_id) DO UPDATE SET
 RETURNING i.posted_at;
 
 -- name: settled
--- Write down what an invoice did to credits; once they moved, that is final, even if nothing was left to be taken back.
+-- Write down what an invoice did to credits; once they moved, that is final.
 UPDATE tallybook.subscription_invoices SET
     outcome = :outcome, granted_micro = :granted_micro::bigint, taken_back_micro = :taken_back_micro::bigint,
-    posted_at = CASE WHEN :moves::boolean THEN :now::timestamptz END
+    posted_at = CASE WHEN :granted_micro::bigint + :taken_back_micro::bigint > 0 THEN :now::timestamptz END
 WHERE stripe_invoice_id = :stripe_invoice_id AND posted_at IS NULL;
 
 -- name: of_subscription
@@ -34,8 +34,8 @@ WHERE subscription_id = :subscription_id
 ORDER BY stripe_created DESC, stripe_invoice_id DESC LIMIT :limit;
 
 -- name: lots_of_subscription
--- The lots that a subscription's invoices brought, newest first, with what is left to be taken back of each lot and of all lots of
--- its payment.
+-- The lots that a subscription's invoices up to a moment brought, newest first, with what is left to be taken back of each lot and
+-- of all lots of its payment.
 SELECT
     l.payment_id, l.wallet_id, l.lot_version,
     (l.credits_micro - l.returned_micro - coalesce((
@@ -48,7 +48,7 @@ SELECT
 FROM tallybook.subscription_invoices AS i
 INNER JOIN tallybook.payments AS p ON p.source = 'invoice' AND p.reference = i.stripe_invoice_id
 INNER JOIN tallybook.payment_lots AS l ON l.payment_id = p.payment_id
-WHERE i.subscription_id = :subscription_id
+WHERE i.subscription_id = :subscription_id AND i.stripe_created <= :until
 ORDER BY l.lot_version DESC
 FOR UPDATE OF p;
 

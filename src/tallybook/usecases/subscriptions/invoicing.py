@@ -106,7 +106,6 @@ async def settle(books: Books, subscription: Subscription, report: InvoiceReport
         outcome=outcome,
         granted=granted,
         taken_back=taken,
-        moves=bool(granted.micro or judgement.taken_back.micro),
     )
     if granted.micro or taken.micro:
         await audit.record(
@@ -166,7 +165,8 @@ async def _take_back(
     """From the newest lots that this subscription brought, never more than is left of each and of its payment."""
     left = wanted.micro
     of_payment: dict[int, int] = {}
-    for lot in await subscription_invoices.lots_left(books.tx, subscription.subscription_id):
+    # What later periods brought was paid for otherwise, also if this invoice is heard of late or once more.
+    for lot in await subscription_invoices.lots_left(books.tx, subscription.subscription_id, report.created):
         remainder = of_payment.get(lot.payment_id, lot.of_payment.micro)
         amount = Credits(min(left, lot.left.micro, remainder))
         of_payment[lot.payment_id] = remainder - amount.micro
