@@ -16,10 +16,10 @@ from tallybook.worker.main import work_off
 pytestmark = pytest.mark.timeout(120)
 
 
-async def save_by_form(till: Till, card: str) -> str:
+async def save_by_form(till: Till, card: str, caller: Caller | None = None) -> str:
     """Save a card as the form's script does, and have Stripe's events heard; gives the setup intent."""
     key = f"save {card}"
-    setup = await saved_methods.open_setup(till.ctx, till.caller, user_id=None, key=key)
+    setup = await saved_methods.open_setup(till.ctx, caller or till.caller, user_id=till.user_id, key=key)
     back = "http://localhost:3000/billing"
     till.stripe_post(f"/v1/setup_intents/{setup.id}/confirm", payment_method=card, return_url=back)
     await hear(till, setup.id)
@@ -47,6 +47,26 @@ async def test_a_card_that_is_saved_lets_a_stopped_top_up_go_on(till: Till) -> N
 
     assert ("setup_intent.succeeded", "done", "top_up_resumed") in till.inbox()
     assert till.credits() == 100
+
+
+async def test_a_card_saved_through_an_app_is_no_default_beside_others_and_resumes_nothing(
+    till: Till,
+) -> None:
+    ada = Cardholder(till)
+    await ada.rule()
+    await ada.round()
+    app = Caller(app_id=7, by_key=True)
+
+    await saved_methods.open_setup(till.ctx, app, user_id=till.user_id, key="never finished")
+    [[customer]] = till.ask("SELECT stripe_customer_id FROM tallybook.stripe_customers")
+    till.stripe_post("/v1/payment_methods/pm_card_visa/attach", customer=customer)
+    await save_by_form(till, "pm_card_mastercard", app)
+    second = await saved_methods.get(till.ctx, till.caller, user_id=None)
+
+    assert (len(second.methods), second.default_id) == (2, None)
+    assert ada.stopped() == "no_saved_card"
+    await saved_methods.make_default(till.ctx, till.caller, second.methods[0].id, user_id=None)
+    assert ada.stopped() is None
 
 
 async def test_a_card_that_could_not_be_saved_changes_nothing(till: Till) -> None:

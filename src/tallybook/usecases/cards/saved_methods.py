@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallybook.domain.errors import PaymentMethodNotFoundError
-from tallybook.domain.identity.callers import Caller, Permission
+from tallybook.domain.identity.callers import HOUSE_APP_ID, Caller, Permission
 from tallybook.domain.payments.inbox import EventStatus, Lease
 from tallybook.domain.payments.saved_methods import Purse, SetupReport
 from tallybook.postgres import audit, customers, inbox, top_ups
@@ -15,6 +15,9 @@ from tallybook.usecases import buyers
 from tallybook.usecases.context import Context
 
 _ACTOR = ("system", "fulfilment")
+_OPENED_BY = "opened_by"
+_CARDHOLDER = "cardholder"
+"""What a setup intent says at Stripe that the user in the house, or an admin, opened; all others are an app's."""
 _NOBODY = Purse(customer_id="", default_id=None, methods=())
 
 
@@ -35,12 +38,21 @@ async def open_setup(ctx: Context, caller: Caller, *, user_id: int | None, key: 
         return await cards.start_setup(
             stripe,
             customer_id=customer_id,
-            metadata={"user_id": str(owner), "deployment": buyer.deployment},
+            metadata={
+                "user_id": str(owner),
+                "deployment": buyer.deployment,
+                _OPENED_BY: _CARDHOLDER if _is_cardholder(caller, owner) else "app",
+            },
             idempotency_key=f"setup:{customer_id}:{scope[:64]}",
         )
 
     _, report = await buyers.with_customer(ctx, stripe, buyer, start)
     return report
+
+
+def _is_cardholder(caller: Caller, owner: int) -> bool:
+    own = caller.app_id == HOUSE_APP_ID and not caller.by_key and caller.user_id == owner
+    return own or caller.rules_the_house
 
 
 async def get(ctx: Context, caller: Caller, *, user_id: int | None) -> Purse:
@@ -85,13 +97,17 @@ async def let_go(ctx: Context, caller: Caller, method_id: str, *, user_id: int |
 
 
 async def follow_setup(ctx: Context, setup_id: str, *, lease: Lease) -> None:
-    """A setup intent ended at Stripe: the first card that a customer saves is the one to charge."""
+    """A setup intent ended at Stripe: the first card that a customer saves is the one to charge.
+
+    One that an app opened is, only if there is no other; and it lets nothing go on that was stopped.
+    """
     stripe = configured(ctx.stripe)
     report = await cards.setup(stripe, setup_id)
     if report.status != "succeeded" or report.customer_id is None or report.method_id is None:
         await _done(ctx, lease, "not_saved")
         return
-    await _follow(ctx, stripe, report.customer_id, lease, saved=report.method_id)
+    by_cardholder = report.metadata.get(_OPENED_BY) == _CARDHOLDER
+    await _follow(ctx, stripe, report.customer_id, lease, saved=report.method_id, by_cardholder=by_cardholder)
 
 
 async def follow_method(ctx: Context, method_id: str, *, lease: Lease) -> None:
@@ -110,7 +126,13 @@ async def follow_customer(ctx: Context, customer_id: str, *, lease: Lease) -> No
 
 
 async def _follow(
-    ctx: Context, stripe: StripeGateway, customer_id: str, lease: Lease, *, saved: str | None
+    ctx: Context,
+    stripe: StripeGateway,
+    customer_id: str,
+    lease: Lease,
+    *,
+    saved: str | None,
+    by_cardholder: bool = False,
 ) -> None:
     """Make our books agree with what a customer of ours can be charged with; others are foreign."""
     async with ctx.db.snapshot() as tx:
@@ -120,12 +142,18 @@ async def _follow(
         return
     async with fenced(ctx.db, ctx.clock, customer_id) as fence:
         purse = await cards.purse(stripe, customer_id)
-        if purse is not None and saved is not None and purse.default_id is None and purse.has(saved):
+        if (
+            purse is not None
+            and saved is not None
+            and purse.default_id is None
+            and purse.has(saved)
+            and (by_cardholder or len(purse.methods) == 1)
+        ):
             await cards.make_default(stripe, customer_id, saved)
             purse = await cards.purse(stripe, customer_id)
         async with ctx.db.transaction() as tx:
             await hold_fence(tx, fence)
-            outcome = await _applied(ctx, tx, known, purse, saved=saved)
+            outcome = await _applied(ctx, tx, known, purse, saved=saved if by_cardholder else None)
             await inbox.settle(tx, ctx.clock(), lease, status=EventStatus.DONE, outcome=outcome)
 
 
