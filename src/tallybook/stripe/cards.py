@@ -18,6 +18,7 @@ from tallybook.domain.payments.saved_methods import Purse, SetupReport
 from tallybook.stripe import card_readings
 from tallybook.stripe.failures import patiently
 from tallybook.stripe.gateway import StripeGateway
+from tallybook.stripe.listings import pages
 from tallybook.stripe.readings import is_deleted
 
 INTENT_METADATA = "tallybook_payment_intent"
@@ -91,16 +92,12 @@ async def find_started(
     gateway: StripeGateway, *, customer_id: str, intent: str, since: datetime
 ) -> PaymentIntentReport | None:
     """The payment intent that became of a row, if any did: asked when no answer ever came, or a key is too old."""
-    page = await patiently(
-        "payment_intents.list",
-        lambda: gateway.v1.payment_intents.list_async(
-            {"customer": customer_id, "created": {"gte": int(since.timestamp())}, "limit": _PAGE}
-        ),
-    )
-    async for one in page.auto_paging_iter():
-        report = card_readings.payment_intent(one)
-        if report.metadata.get(INTENT_METADATA) == intent:
-            return report
+    wanted = {"customer": customer_id, "created": {"gte": int(since.timestamp())}}
+    async for page in pages("payment_intents.list", gateway.v1.payment_intents.list_async, wanted):
+        for one in page:
+            report = card_readings.payment_intent(one)
+            if report.metadata.get(INTENT_METADATA) == intent:
+                return report
     return None
 
 
