@@ -134,3 +134,13 @@ async def test_pitfall_19_credits_are_topped_up_at_a_rate_in_its_own_minor_units
     assert till.ask("SELECT paid_minor, currency, credits_micro FROM tallybook.payments") == [
         (minor, currency, micro)
     ]
+
+
+async def test_the_only_card_saved_through_an_app_resumes_no_top_up(till: Till) -> None:
+    ada = Cardholder(till)
+    await ada.rule()
+    await ada.round()
+
+    await save_by_form(till, "pm_card_visa", Caller(app_id=7, by_key=True))
+
+    assert ada.stopped() == "no_saved_card"
