@@ -174,6 +174,15 @@ def test_every_operation_was_also_answered_well(answers: Answers) -> None:
         "POST /v1/subscriptions/{subscription}/resume",
         "POST /api/stripe/create-subscription",
         "DELETE /api/stripe/subscriptions/{id}",
+        # A payment asks Stripe, and what was begun or saved is its own customer's.
+        "POST /v1/payment-intents",
+        "GET /v1/payment-intents/{payment_intent}",
+        "POST /v1/payment-intents/{payment_intent}/complete",
+        "PUT /v1/payment-methods/default",
+        "DELETE /v1/payment-methods/{payment_method}",
+        "PUT /v1/top-up",
+        "GET /v1/top-up",
+        "DELETE /v1/top-up",
         # An event's id cannot be guessed.
         "GET /v1/stripe-events/{event}",
         "POST /v1/stripe-events/{event}/replay",

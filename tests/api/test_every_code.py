@@ -113,7 +113,7 @@ ELSEWHERE = {
 }
 # Provoked below HTTP, where the trouble can be made: at the use case, with Stripe or the database in that state.
 BELOW = {
-    "reconciliation_busy": "payments/test_reconciling.py",
+    "reconciliation_busy": "payments/test_reconciliation_runs.py",
     "anchor_failed": "ledger/test_anchor_exports.py",
     "overloaded": "ledger/test_group_commit.py",
     "wallet_busy": "faults/test_open_transaction.py",
