@@ -183,7 +183,9 @@ def test_every_operation_was_also_answered_well(answers: Answers) -> None:
         "PUT /v1/top-up",
         "GET /v1/top-up",
         "DELETE /v1/top-up",
-        # An event's id cannot be guessed.
+        # The id of an event, a reconciliation or a finding cannot be guessed.
+        "GET /v1/reconciliations/{reconciliation}",
+        "POST /v1/reconciliations/findings/{finding}/acknowledge",
         "GET /v1/stripe-events/{event}",
         "POST /v1/stripe-events/{event}/replay",
         "POST /v1/stripe-events/{event}/give-up",
