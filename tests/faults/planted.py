@@ -20,7 +20,7 @@ from tallybook.stripe import events as stripe_events
 from tallybook.stripe.gateway import StripeGateway
 from tallybook.usecases import fulfilment
 from tallybook.usecases.context import Context
-from tallybook.worker import main as worker
+from tallybook.worker import inbox as worker
 
 MARKER = "FAULTS_CRASHED_ALREADY"
 
