@@ -166,11 +166,12 @@ def _said() -> set[str]:
     for path in (
         "src/tallybook/usecases/doctor.py",
         "src/tallybook/domain/diagnosis/stripe_setup.py",
+        "src/tallybook/domain/diagnosis/pasted.py",
         "src/tallybook/settings.py",
     ):
         for node in ast.walk(tree.parsed(path)):
             match node:
-                case ast.Call(func=ast.Name(id="wrong" | "note" | "_FaultError"), args=[first, *_]):
+                case ast.Call(func=ast.Name(id="wrong" | "note" | "PastedWrongError"), args=[first, *_]):
                     found |= set(re.findall(r"'([a-z_]+)'", ast.unparse(first)))
                 case ast.Assign(
                     targets=[ast.Name(id="said")], value=ast.Tuple(elts=[ast.Constant(value=str(code)), *_])

@@ -26,7 +26,7 @@ def foreign(number: int, **changes: Any) -> dict[str, Any]:
     return {
         "id": f"evt_{number:03}",
         "object": "event",
-        "type": "customer.updated",
+        "type": "product.updated",
         "api_version": "2026-10-28.endive",
         "livemode": False,
         "created": 1763700000 + number,
@@ -72,7 +72,7 @@ async def test_events_are_found_by_what_is_known_of_them_and_read_page_by_page(b
     assert await found(status=EventStatus.DEAD) == []
     assert await found(since=day) == ["evt_000"]
     assert await found(until=day) == newest[1:]
-    assert await found(type="customer.updated", object_id="cus_0", until=day) == ["evt_004", "evt_002"]
+    assert await found(type="product.updated", object_id="cus_0", until=day) == ["evt_004", "evt_002"]
     with pytest.raises(EventNotFoundError):
         await found(after="evt_none")
 
