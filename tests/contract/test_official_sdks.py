@@ -73,7 +73,9 @@ def lived_in_python(desk: Desk) -> dict[str, Any]:
     refund = client.refunds.create({"payment_intent": str(link.payment.payment_intent), "amount": 500})
     money: Any = {"amount": 3000, "currency": "usd", "customer": customer, "confirm": True}
     payment = client.payment_intents.create(money | {"payment_method": "pm_card_createDispute"})
-    [dispute] = client.disputes.list({"payment_intent": payment.id}).data
+    about: Any = {"payment_intent": payment.id}
+    wait(lambda: len(client.disputes.list(about).data) == 1)
+    [dispute] = client.disputes.list(about).data
     evidence: Any = {"evidence": {"uncategorized_text": "winning_evidence"}, "submit": True}
     closed = client.disputes.update(dispute.id, evidence)
     poor: Any = {
