@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +31,7 @@ from tallybook.domain.errors import (
     TokenExpiredError,
     WalletNotFoundError,
 )
+from tallybook.postgres import known
 from tallybook.usecases import api_keys, organisations, sessions, wallets
 
 
@@ -123,6 +126,43 @@ async def test_after_a_cut_it_listens_and_remembers_again(cast: Cast) -> None:
     await cast.by_key()
     await revoke_key(cast, cast.other)
     await refused_soon(cast.by_key, ApiKeyRevokedError)
+
+
+async def test_it_is_remembered_for_as_long_as_changes_are_heard(cast: Cast) -> None:
+    await cast.by_key()
+
+    await asyncio.sleep(known.TRUSTED_SECONDS + 0.5)
+
+    async with locked(cast), asyncio.timeout(1):
+        await cast.by_key()
+
+
+async def test_a_connection_that_is_dead_without_knowing_it_is_trusted_no_more(cast: Cast) -> None:
+    await cast.by_key()
+    with frozen(cast):
+        await revoke_key(cast, cast.other)
+
+        await until(lambda: not cast.ctx.known.is_hearing, seconds=known.TRUSTED_SECONDS + 5)
+
+        with pytest.raises(ApiKeyRevokedError):
+            await cast.by_key()
+
+
+@contextmanager
+def frozen(cast: Cast) -> Iterator[None]:
+    """The backend that tells this process of changes does nothing; the connection stands."""
+    with psycopg.connect(cast.database.superuser_url, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        ).fetchall()
+    assert rows, "nobody listened"
+    for [pid] in rows:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for [pid] in rows:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def test_an_answer_that_was_on_its_way_during_a_change_is_not_remembered(cast: Cast) -> None:

@@ -2,9 +2,10 @@
 
 Nothing is trusted that could have changed: triggers tell of each change (migration 0010), this process hears them on a
 connection of its own and forgets; while it does not hear, it remembers nothing and asks each time. What this process
-changed itself it forgets before the change is answered (``Transaction.changes_callers``). As a second net nothing is
-trusted for longer than ``TRUSTED_SECONDS``. Balances are never remembered, nor that something is not there; limits in
-time (of keys, tokens and sessions) are looked at in each use, by those who use it.
+changed itself it forgets before the change is answered (``Transaction.changes_callers``). A connection may be dead
+without knowing it: the database has to answer on it every second and a half, and ``TRUSTED_SECONDS`` after the last
+question that was answered nothing is trusted any more. Balances are never remembered, nor that something is not there;
+limits in time (of keys, tokens and sessions) are looked at in each use, by those who use it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from tallybook.domain.identity.apps import KeyHolder
 from tallybook.domain.identity.sessions import Session
 from tallybook.postgres.fresh import Fresh
 from tallybook.postgres.gathering import Gathering, K, V
-from tallybook.postgres.pool import Database
+from tallybook.postgres.pool import Database, Ear
 
 CHANNEL = "tallybook_callers"
 TRUSTED_SECONDS = 5.0
+_ASKED_EVERY_SECONDS = 1.5
+_ANSWERS_WITHIN_SECONDS = 3.0
 REMEMBERED_MAX = 100_000
 """Of each kind; what was remembered first goes first."""
 _PAUSE_SECONDS = 0.2
@@ -59,19 +62,19 @@ class Known:
         """Forget whatever a transaction of this database object changes."""
         self._db = db
         self._fresh = fresh
-        self._hearing = False
+        self._hears_until = 0.0
         self._forgotten = 0
-        self._key_holders: dict[bytes, tuple[float, KeyHolder]] = {}
-        self._sessions: dict[UUID, tuple[float, Session]] = {}
-        self._places: dict[int, tuple[float, UserPlace]] = {}
-        self._owners: dict[int, tuple[float, WalletOwner]] = {}
-        self._members: dict[tuple[int, int], tuple[float, bool]] = {}
+        self._key_holders: dict[bytes, KeyHolder] = {}
+        self._sessions: dict[UUID, Session] = {}
+        self._places: dict[int, UserPlace] = {}
+        self._owners: dict[int, WalletOwner] = {}
+        self._members: dict[tuple[int, int], bool] = {}
         db.when_callers_change(self.forget)
 
     @property
     def is_hearing(self) -> bool:
         """Whether changes of other processes are heard now; only then anything is remembered."""
-        return self._hearing
+        return time.monotonic() < self._hears_until
 
     async def key_holder(self, key_hash: bytes) -> KeyHolder | None:
         """The API key of a hash and its app, alive or not."""
@@ -119,9 +122,7 @@ class Known:
         """An API key was used now: whoever uses it next need not write that down again."""
         kept = self._key_holders.get(key_hash)
         if kept is not None:
-            until, holder = kept
-            used = replace(holder, key=replace(holder.key, last_used_at=now))
-            self._key_holders[key_hash] = (until, used)
+            self._key_holders[key_hash] = replace(kept, key=replace(kept.key, last_used_at=now))
 
     def forget(self) -> None:
         """Remember nothing of what was, nor of what is just being looked up."""
@@ -143,17 +144,25 @@ class Known:
     async def _listen(self) -> None:
         while True:
             try:
-                async with self._db.listening(CHANNEL, self._hear) as lost:
+                async with self._db.listening(CHANNEL, self._hear) as ear:
                     # What changed before we listened is not told.
                     self.forget()
-                    self._hearing = True
-                    await lost.wait()
+                    await self._stay(ear)
             except BillingError as refusal:
                 _log.warning("callers_are_not_remembered", code=refusal.code)
             finally:
-                self._hearing = False
+                self._hears_until = 0.0
                 self.forget()
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _stay(self, ear: Ear) -> None:
+        """Hear until the connection is lost, or the database does not answer on it any more."""
+        lost = False
+        while not lost:
+            asked = time.monotonic()
+            await ear.ask(seconds=_ANSWERS_WITHIN_SECONDS)
+            self._hears_until = asked + TRUSTED_SECONDS
+            lost = await ear.wait(seconds=_ASKED_EVERY_SECONDS)
 
     def _hear(self, told: str) -> None:
         if not told.startswith(_SESSION):
@@ -163,7 +172,7 @@ class Known:
         self._forgotten += 1
         self._sessions.pop(UUID(told.removeprefix(_SESSION)), None)
 
-    async def _looked_up(self, kept: dict[K, tuple[float, V]], key: K, fresh: Gathering[K, V]) -> V | None:
+    async def _looked_up(self, kept: dict[K, V], key: K, fresh: Gathering[K, V]) -> V | None:
         found = self._trusted(kept, key)
         if found is not None:
             return found
@@ -173,15 +182,14 @@ class Known:
             self._remember(kept, key, found, before)
         return found
 
-    def _trusted(self, kept: dict[K, tuple[float, V]], key: K) -> V | None:
-        entry = kept.get(key)
-        return entry[1] if entry is not None and time.monotonic() < entry[0] else None
+    def _trusted(self, kept: dict[K, V], key: K) -> V | None:
+        return kept.get(key) if self.is_hearing else None
 
-    def _remember(self, kept: dict[K, tuple[float, V]], key: K, value: V, before: int) -> None:
+    def _remember(self, kept: dict[K, V], key: K, value: V, before: int) -> None:
         """Keep what was looked up, unless something changed since the question."""
-        if not self._hearing or before != self._forgotten:
+        if not self.is_hearing or before != self._forgotten:
             return
         if len(kept) >= REMEMBERED_MAX:
             kept.pop(next(iter(kept)))
         kept.pop(key, None)
-        kept[key] = (time.monotonic() + TRUSTED_SECONDS, value)
+        kept[key] = value

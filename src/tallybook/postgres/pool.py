@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -164,21 +164,46 @@ class Database:
                 yield Transaction(connection)
 
     @asynccontextmanager
-    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
-        """Call ``heard`` with the text of each NOTIFY of a channel; the event is set when the connection is lost.
+    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[Ear]:
+        """Call ``heard`` with the text of each NOTIFY of a channel.
 
         Raises:
             DatabaseUnavailableError: nothing answers.
         """
-        lost = asyncio.Event()
         with translated():
             connection = await connect_alone(self._url)
             try:
-                connection.add_termination_listener(lambda _: lost.set())
+                ear = Ear(connection, channel)
                 await connection.add_listener(channel, partial(_pass_on, heard))
-                yield lost
+                yield ear
             finally:
                 connection.terminate()
+
+
+class Ear:
+    """A connection that listens."""
+
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record], channel: str) -> None:
+        """Notice when the connection ends."""
+        self._connection = connection
+        self._channel = channel
+        self.lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: self.lost.set())
+
+    async def ask(self, *, seconds: float) -> None:
+        """Return when the database has answered: whatever it told before that was heard.
+
+        Raises:
+            DatabaseUnavailableError: it does not answer in time.
+        """
+        # Said again it changes nothing, and the answer comes behind all that was told.
+        await self._connection.execute(f"LISTEN {self._channel}", timeout=seconds)
+
+    async def wait(self, *, seconds: float) -> bool:
+        """Whether the connection was lost; waits for that for so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.lost.wait(), seconds)
+        return self.lost.is_set()
 
 
 def _pass_on(heard: Callable[[str], None], *told: object) -> None:

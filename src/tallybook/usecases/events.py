@@ -87,8 +87,8 @@ async def fail(ctx: Context, event: ClaimedEvent, error: str) -> None:
 @asynccontextmanager
 async def listening(ctx: Context, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
     """Hear of new events while the block runs; the event it gives is set when the connection is lost."""
-    async with ctx.db.listening(inbox.CHANNEL, lambda _: heard()) as lost:
-        yield lost
+    async with ctx.db.listening(inbox.CHANNEL, lambda _: heard()) as ear:
+        yield ear.lost
 
 
 async def seconds_until_due(ctx: Context) -> float | None:
