@@ -14,13 +14,17 @@ _SQL = Statements("subscription_changes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What was asked to become of a subscription; intent and attempt are in the key that Stripe is asked with."""
+    """What was asked to become of a subscription; intent and attempt are in the key that Stripe is asked with.
+
+    ``repeated`` says that it had been asked under this key before.
+    """
 
     change_id: int
     intent_id: UUID
     terms: bytes
     attempt: int
     done_at: datetime | None
+    repeated: bool
 
 
 async def intend(
@@ -43,6 +47,7 @@ async def intend(
         terms=terms,
         action=action,
     )
+    repeated = row is None
     if row is None:
         row = await tx.one(_SQL.by_key, subscription_id=subscription_id, app_id=app_id, key=key)
     return Change(
@@ -51,6 +56,7 @@ async def intend(
         terms=row["terms"],
         attempt=row["attempt"],
         done_at=row["done_at"],
+        repeated=repeated,
     )
 
 

@@ -39,11 +39,17 @@ class Changed:
     replayed: bool
 
 
+def _unknown(_: Subscription) -> bool:
+    """Whoever cannot tell asks Stripe again, under the same key."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What is to become of a subscription: who asks, for what in a word, under which key.
 
-    ``charges``: a saved card may be charged for it, so only its holder may ask, or an admin.
+    ``charges``: a saved card may be charged for it, so only its holder may ask, or an admin. ``holds`` says of a
+    subscription that it is so already: Stripe is not asked twice for what came of a call whose answer was lost.
     """
 
     caller: Caller
@@ -52,6 +58,7 @@ class Wish:
     terms: bytes
     key: str | None
     charges: bool = False
+    holds: Callable[[Subscription], bool] = _unknown
 
 
 async def cancel(ctx: Context, caller: Caller, reference: str, *, at_once: bool, key: str | None) -> Changed:
@@ -64,7 +71,13 @@ async def cancel(ctx: Context, caller: Caller, reference: str, *, at_once: bool,
         StripeUnavailableError, StripeRefusedError: Stripe's part.
     """
     action = "canceled" if at_once else "canceled_at_period_end"
-    wish = Wish(caller=caller, reference=reference, action=action, terms=digest_of(action), key=key)
+
+    def holds(found: Subscription) -> bool:
+        return found.status.has_ended or (found.cancel_at_period_end and not at_once)
+
+    wish = Wish(
+        caller=caller, reference=reference, action=action, terms=digest_of(action), key=key, holds=holds
+    )
 
     async def ask(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
         _need(found, not found.status.has_ended, "It has ended already.")
@@ -87,9 +100,12 @@ async def reactivate(ctx: Context, caller: Caller, reference: str, *, key: str |
     Raises:
         SubscriptionStateError: it was not to end, or has ended. And as ``cancel``.
     """
-    wish = Wish(
-        caller=caller, reference=reference, action="reactivated", terms=digest_of("reactivated"), key=key
-    )
+
+    def holds(found: Subscription) -> bool:
+        return found.status.lives and not found.cancel_at_period_end
+
+    terms = digest_of("reactivated")
+    wish = Wish(caller=caller, reference=reference, action="reactivated", terms=terms, key=key, holds=holds)
 
     async def ask(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
         _need(found, not found.status.has_ended, "It has ended: subscribe anew.")
@@ -132,6 +148,11 @@ async def resume(ctx: Context, caller: Caller, reference: str, *, key: str | Non
         SubscriptionStateError: it is not paused.
         PermissionDeniedError: neither the user, signed in to the house, nor an admin. And as ``cancel``.
     """
+
+    def holds(found: Subscription) -> bool:
+        paused = found.status is SubscriptionStatus.PAUSED or found.collection_paused
+        return found.status.lives and not paused
+
     wish = Wish(
         caller=caller,
         reference=reference,
@@ -139,6 +160,7 @@ async def resume(ctx: Context, caller: Caller, reference: str, *, key: str | Non
         terms=digest_of("resumed"),
         key=key,
         charges=True,
+        holds=holds,
     )
 
     async def ask(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
@@ -178,10 +200,15 @@ async def carried_out(ctx: Context, wish: Wish, ask: Ask) -> Changed:
     if change.done_at is not None:
         return Changed(subscription=found, replayed=True)
     _need(found, found.stripe_subscription_id is not None, "It has not begun.")
-    assert found.stripe_subscription_id is not None
-    assert found.stripe_customer_id is not None
+    customer_id, stripe_id = found.stripe_customer_id, found.stripe_subscription_id
+    assert customer_id is not None
+    assert stripe_id is not None
+    if change.repeated:
+        # Whoever asked before under this key got no answer, but Stripe may have heard.
+        found = (await settling.follow(ctx, customer_id, stripe_id)).subscription or found
     try:
-        await ask(stripe, found, f"change:{change.intent_id}:{change.attempt}")
+        if not (change.repeated and wish.holds(found)):
+            await ask(stripe, found, f"change:{change.intent_id}:{change.attempt}")
     except (StripeRefusedError, StripeOutcomeSealedError) as refusal:
         # Stripe repeats it under its key; whoever asks again gets a new one.
         async with ctx.db.transaction() as tx:
@@ -193,9 +220,7 @@ async def carried_out(ctx: Context, wish: Wish, ask: Ask) -> Changed:
         subject = ("subscription", str(found.subscription_id))
         await audit.record(tx, ctx.clock(), wish.caller.actor, f"subscription.{wish.action}", subject)
 
-    settled = await settling.follow(
-        ctx, found.stripe_customer_id, found.stripe_subscription_id, newest_invoice=True, also=done
-    )
+    settled = await settling.follow(ctx, customer_id, stripe_id, newest_invoice=True, also=done)
     assert settled.subscription is not None
     return Changed(subscription=settled.subscription, replayed=False)
 
