@@ -138,6 +138,22 @@ async def losing(till: Till, path: str, *, times: int = 3) -> AsyncIterator[Till
         await gateway.close()
 
 
+@asynccontextmanager
+async def locked_out(till: Till, path: str) -> AsyncIterator[Till]:
+    """The till with a key that Stripe does not take for POSTs of a path."""
+    gateway = StripeGateway(KEY, api_base=till.sandbox.base_url, api_version=PINNED_API_VERSION)
+
+    async def use_another_key(request: httpx.Request) -> None:
+        if request.method == "POST" and request.url.path == path:
+            request.headers["Authorization"] = "Bearer rk_live_of_another_account"
+
+    gateway._http._client_async.event_hooks = {"request": [use_another_key], "response": []}
+    try:
+        yield till.but(stripe=gateway)
+    finally:
+        await gateway.close()
+
+
 def reported(stripe_id: str, **changes: Any) -> PaymentIntentReport:
     """A payment intent that succeeded with $10, with changes."""
     given: dict[str, Any] = {

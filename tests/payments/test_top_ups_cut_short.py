@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from payments.cardholder import Cardholder, losing
+from payments.cardholder import Cardholder, locked_out, losing
 from payments.desk import Till, add_user
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.money import Credits, Money
@@ -43,6 +43,19 @@ async def test_a_wallet_that_cannot_be_charged_for_a_fault_of_ours_keeps_no_othe
     assert await ada.round() == 1
 
     assert bob.till.credits() == 100
+
+
+async def test_a_fault_of_the_installation_is_no_decline_of_the_card(ada: Cardholder) -> None:
+    await ada.spend(20)
+    async with locked_out(ada.till, "/v1/payment_intents") as locked:
+        for hours in (0, 2, 4, 6):
+            await Cardholder(locked).round(later=timedelta(hours=hours))
+
+    assert [row[0] for row in ada.top_ups()] == ["failed"] * 4
+    assert {row[2] for row in ada.top_ups()} == {"stripe_refused"}
+    assert ada.stopped() is None
+    await ada.round(later=timedelta(hours=8))
+    assert ada.till.credits() == 140
 
 
 async def test_a_charge_that_cannot_be_carried_on_for_a_fault_of_ours_keeps_no_other_one_waiting(

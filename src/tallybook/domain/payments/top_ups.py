@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from tallybook.domain.errors import InvalidRequestError
+from tallybook.domain.errors import InvalidRequestError, StripeRefusedError
 from tallybook.domain.money import AMOUNT_MICRO_MAX, Credits, Money, positive
 from tallybook.domain.payments.checkouts import QUANTITY_MAX
 from tallybook.domain.rates import MINOR_MAX, Rate
@@ -38,6 +38,12 @@ FINAL_DECLINES = frozenset(
     }
 )
 """After these the same card is not to be tried again: https://docs.stripe.com/declines/codes."""
+
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Nobody could find out what became of a charge, and no trace of it is at Stripe."""
+
+NO_DECLINES = frozenset({StripeRefusedError.code, OUTCOME_UNKNOWN})
+"""No bank said no: a key that may not charge, an order that Stripe does not take. It says nothing about the card."""
 
 ACTION_LIFETIME = timedelta(hours=24)
 """How long a customer has to show themselves to the bank before a top-up is given up."""
@@ -179,7 +185,12 @@ class Setback:
 
 
 def after_failure(rule: TopUpRule, code: str | None, now: datetime) -> Setback:
-    """Wait longer each time, and stop: at once after a final code, else after ``DECLINES_MAX`` in a row."""
+    """Wait longer each time, and stop: at once after a final code, else after ``DECLINES_MAX`` in a row.
+
+    What was no decline is not counted, and tried again after a while.
+    """
+    if code in NO_DECLINES:
+        return Setback(declines=rule.declines, not_before=now + _WAITS[0], stopped=None)
     declines = rule.declines + 1
     if code == StopReason.NO_SAVED_CARD:
         return Setback(declines=rule.declines, not_before=now, stopped=StopReason.NO_SAVED_CARD)

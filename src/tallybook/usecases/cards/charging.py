@@ -38,6 +38,9 @@ _log = structlog.get_logger("tallybook.cards")
 KEY_LIFETIME = timedelta(hours=23)
 """Stripe forgets idempotency keys after a day: https://docs.stripe.com/api/idempotent_requests."""
 _TAKEN_AT_ONCE = 20
+_PAYMENT_REQUIRED = 402
+_CARD_IS_GONE = frozenset({"resource_missing", "payment_method_unactivated"})
+"""The customer or the card was removed at Stripe since they were looked up."""
 
 
 async def charge(ctx: Context, wallet_id: int) -> IntentStatus | None:
@@ -92,7 +95,7 @@ async def _charged(ctx: Context, stripe: StripeGateway, found: PaymentIntent) ->
     if found.stripe_payment_method_id is None or found.status is not IntentStatus.INTENDED:
         return found
     if ctx.clock() - found.created_at > KEY_LIFETIME:
-        return await _looked_up(ctx, stripe, found, otherwise="outcome_unknown")
+        return await _looked_up(ctx, stripe, found, otherwise=rules.OUTCOME_UNKNOWN)
     assert found.stripe_customer_id is not None
     if found.attempt > 1:
         # The attempt before ended without an answer of its own; what it made may be listed only now.
@@ -120,10 +123,19 @@ async def _charged(ctx: Context, stripe: StripeGateway, found: PaymentIntent) ->
     except StripeRefusedError as refusal:
         stripe_id = refusal.facts.get("stripe_payment_intent")
         if stripe_id is None:
-            code = str(refusal.facts.get("stripe_code") or refusal.code)
-            return await _looked_up(ctx, stripe, found, otherwise=code)
+            return await _looked_up(ctx, stripe, found, otherwise=_reason(found, refusal))
         return await _keep(ctx, found, str(stripe_id))
     return await _keep(ctx, found, report.id)
+
+
+def _reason(found: PaymentIntent, refusal: StripeRefusedError) -> str:
+    """Why Stripe made no payment intent: what it says about the card, or else a fault of the installation's."""
+    stripe_code = refusal.facts.get("stripe_code")
+    is_about_the_card = refusal.facts.get("stripe_status") == _PAYMENT_REQUIRED
+    if stripe_code is not None and (is_about_the_card or stripe_code in _CARD_IS_GONE):
+        return str(stripe_code)
+    _log.error("top_up_not_taken", top_up=plain_id("pin", found.number), stripe_code=stripe_code)
+    return refusal.code
 
 
 async def _bound(ctx: Context, stripe: StripeGateway, found: PaymentIntent) -> PaymentIntent:
