@@ -86,7 +86,7 @@ def a_copy(postgres_url: str, template: str, *, verified: bool) -> Iterator[Test
         yield TestDatabase(name, own_url)
         if verified:
             with psycopg.connect(own_url) as connection:
-                faults: list[object] = [*connection.execute("SELECT * FROM tallybook.verify_v2()")]
+                faults: list[object] = [*connection.execute("SELECT * FROM tallybook.verify_v3()")]
                 faults += chain_faults(connection)
             assert faults == [], f"the ledger does not tie after this test: {faults[:3]}"
     finally:

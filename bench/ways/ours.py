@@ -18,7 +18,7 @@ from bench.slices import NANOSECONDS, Slice, closed_loop
 from bench.ways import FUNDED
 from tallybook.domain.errors import BillingError
 from tallybook.domain.ledger import recipes
-from tallybook.domain.ledger.requests import Answer
+from tallybook.domain.ledger.requests import Answer, Fault
 from tallybook.domain.money import Credits
 from tallybook.postgres import ledger
 from tallybook.postgres.group_commit import LANES, GroupCommit
@@ -27,6 +27,7 @@ from tallybook.postgres.pool import FAST_CONNECTIONS, PATIENT_CONNECTIONS, Datab
 BATCH = 128
 IN_FLIGHT = 2
 _AT_ONCE = 1_000
+_SHOWN = 5
 
 
 def now() -> datetime:
@@ -79,9 +80,21 @@ def born_wallets(product_url: str, users: Sequence[int]) -> list[int]:
 
 def broken_promises(product_url: str) -> list[str]:
     """What the product's own verification of the whole ledger finds; empty when the books tie."""
-    with psycopg.connect(product_url) as connection:
-        rows = connection.execute("SELECT * FROM tallybook.verify_v2() LIMIT 5").fetchall()
-    return [" ".join(str(part) for part in row) for row in rows]
+    return [
+        f"{fault.wallet_id} {fault.version} {fault.check} {fault.detail}"
+        for fault in asyncio.run(_faults(product_url))[:_SHOWN]
+    ]
+
+
+async def _faults(product_url: str) -> list[Fault]:
+    db, found = await Database.connect(product_url, connections=1), list[Fault]()
+    try:
+        async with db.unhurried_snapshot() as tx:
+            for wallets in await ledger.ranges(tx, transfers=ledger.VERIFIED_AT_ONCE):
+                found += await ledger.verify(tx, wallets)
+    finally:
+        await db.close()
+    return found
 
 
 def missing(product_url: str, keys: str, accepted: int) -> list[str]:

@@ -32,7 +32,7 @@ def _database(postgres_url: str, template: str) -> Iterator[TestDatabase]:
     try:
         yield TestDatabase(name, own_url)
         with psycopg.connect(own_url) as connection:
-            faults = connection.execute("SELECT * FROM tallybook.verify_v2()").fetchall()
+            faults = connection.execute("SELECT * FROM tallybook.verify_v3()").fetchall()
         assert faults == [], f"the ledger does not tie after these tests: {faults[:3]}"
     finally:
         with psycopg.connect(postgres_url, autocommit=True) as connection:

@@ -108,7 +108,7 @@ def test_the_cli_triggers_every_event_that_we_listen_to_and_nothing_is_granted(
     with psycopg.connect(triggered.database.superuser_url) as connection:
         [[transfers]] = connection.execute("SELECT count(*) FROM tallybook.transfers").fetchall()
         [[payments]] = connection.execute("SELECT count(*) FROM tallybook.payments").fetchall()
-        faults = connection.execute("SELECT * FROM tallybook.verify_v2()").fetchall()
+        faults = connection.execute("SELECT * FROM tallybook.verify_v3()").fetchall()
     assert (transfers, payments, faults) == (0, 0, [])
     assert record(sandbox.base_url).deviations == []
 

@@ -75,7 +75,7 @@ def read(superuser_url: str) -> Books:
         "holds": "SELECT wallet_id, version, placed_micro, captured_micro, released_micro, remaining_micro,"
         " settled_at FROM tallybook.holds",
         "lots": "SELECT wallet_id, version, source, amount_micro, reference FROM tallybook.lots",
-        "verified": "SELECT * FROM tallybook.verify_v2()",
+        "verified": "SELECT * FROM tallybook.verify_v3()",
     }
     with psycopg.Connection[DictRow].connect(superuser_url, row_factory=dict_row) as connection:
         connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)

@@ -143,7 +143,7 @@ class Desk:
 
     def faults(self) -> list[Row]:
         self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        return list(self.connection.execute("SELECT * FROM tallybook.verify_v2()"))
+        return list(self.connection.execute("SELECT * FROM tallybook.verify_v3()"))
 
 
 def outcome(row: Row) -> Outcome:

@@ -180,8 +180,8 @@ async def test_the_first_row_that_does_not_fit_is_named_also_when_the_database_l
     assert do(database, statement) > 0
     with psycopg.connect(database.superuser_url) as connection:
         connection.execute(
-            "CREATE OR REPLACE FUNCTION tallybook.verify_v2() RETURNS TABLE"
-            " (wallet_id bigint, version bigint, check_name text, detail text)"
+            "CREATE OR REPLACE FUNCTION tallybook.verify_v3(p_first bigint DEFAULT 0, p_last bigint DEFAULT 0)"
+            " RETURNS TABLE (wallet_id bigint, version bigint, check_name text, detail text)"
             " LANGUAGE sql STABLE AS 'SELECT 1, 1, NULL, NULL WHERE false'"
         )
 

@@ -89,9 +89,8 @@ def verify(
     with _bars() as show:
 
         async def work(ctx: Context) -> _Found:
-            show(CHECKING, 0, None)
-            totals, faults = await books.verify(ctx)
-            show(CHECKING, 1, 1)
+            totals, faults = await books.verify(ctx, progress=lambda done, of: show(CHECKING, done, of))
+            show(CHECKING, totals["transfers"], totals["transfers"])
             again = None
             if independently:
                 again = await books.recompute(ctx, progress=lambda done: show(RECOMPUTING, done, None))
