@@ -5,6 +5,7 @@ Leaves everything it does to ``app``.
 
 import argparse
 import logging
+import os
 import socket
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import uvicorn
 
 from stripe_sandbox.app import create_app
 from stripe_sandbox.delivery import Retries
+from stripe_sandbox.journal import JOURNAL_VARIABLE
 
 _ONCE_IT_RUNS = """
 once it runs, with its address in place of SANDBOX:
@@ -57,10 +59,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=12111, help="port; 0 picks a free one")
     parser.add_argument("--store", type=Path, help="SQLite file; without it all is in memory")
+    parser.add_argument("--journal", type=Path, help="file that keeps each answer and event, one a line")
     parser.add_argument("--quiet", action="store_true", help="log warnings only")
     parser.add_argument("--retry-first", type=float, default=1.0, help="seconds to first retry")
     parser.add_argument("--retry-longest", type=float, default=3600.0, help="longest wait")
     parser.add_argument("--retry-attempts", type=int, default=16, help="attempts in all")
+    parser.set_defaults(journal=os.environ.get(JOURNAL_VARIABLE) or None)
     return parser.parse_args()
 
 
@@ -80,7 +84,7 @@ def main() -> int:
         return 1
     base_url = f"http://{given.host}:{listening.getsockname()[1]}"
     retries = Retries(given.retry_first, given.retry_longest, given.retry_attempts)
-    app = create_app(given.store, retries=retries, base_url=base_url)
+    app = create_app(given.store, retries=retries, base_url=base_url, journal=given.journal)
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
     server = _Server(config, f"stripe_sandbox ready on {base_url}")
     server.run(sockets=[listening])

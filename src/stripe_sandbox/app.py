@@ -40,6 +40,7 @@ from stripe_sandbox.api import (
 from stripe_sandbox.control import buyers, fault_desk, money, settings, webhooks
 from stripe_sandbox.delivery import Courier, Retries
 from stripe_sandbox.hosted import invoice_pages, pages, portal
+from stripe_sandbox.journal import Journal
 from stripe_sandbox.sandbox import Sandbox
 from stripe_sandbox.store import Store
 from stripe_sandbox.timekeeper import Timekeeper
@@ -77,9 +78,10 @@ def create_app(
     *,
     retries: Retries | None = None,
     base_url: str = "http://127.0.0.1:12111",
+    journal: Path | None = None,
 ) -> Starlette:
     """Return the application; `store` is the SQLite file, ``None`` keeps all in memory."""
-    sandbox = Sandbox(Store(store), base_url=base_url)
+    sandbox = Sandbox(Store(store), base_url=base_url, journal=Journal(journal))
     courier = Courier(sandbox, retries or Retries())
     timekeeper = Timekeeper(sandbox)
 
@@ -101,6 +103,7 @@ def create_app(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             sandbox.store.close()
+            sandbox.journal.close()
 
     app = Starlette(
         routes=[

@@ -177,7 +177,9 @@ class Courier:
             answer = await http.post(endpoint["url"], content=payload, headers=headers)
         except (httpx.HTTPError, AttributeError) as problem:
             # The library's own fault (anyio): a receiver killed while the connection is made is an AttributeError.
+            self.sandbox.journal.sent(endpoint["url"], told, type(problem).__name__)
             return None, type(problem).__name__
+        self.sandbox.journal.sent(endpoint["url"], told, answer.status_code)
         return answer.status_code, ""
 
     def _note(self, row: sqlite3.Row, status: int | None, error: str) -> None:

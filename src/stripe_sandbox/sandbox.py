@@ -14,6 +14,7 @@ from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.faults import Faults
 from stripe_sandbox.idempotency import Keys
+from stripe_sandbox.journal import Journal
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.store import Store
 
@@ -38,6 +39,8 @@ class Sandbox:
     """Asked before each API request: what is due in real time has then happened."""
     faults: Faults = field(default_factory=Faults)
     """What goes wrong on demand."""
+    journal: Journal = field(default_factory=Journal)
+    """Where it is kept what callers were told, if anywhere."""
     keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:

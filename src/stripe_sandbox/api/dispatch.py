@@ -90,7 +90,16 @@ async def answer(request: Request) -> Response:
         headers["Idempotency-Key"] = key
     if replayed:
         headers |= {"Idempotent-Replayed": "true", "Original-Request": result.request_id}
-    return JSONResponse(result.body, status_code=result.status, headers=headers)
+    response = JSONResponse(result.body, status_code=result.status, headers=headers)
+    sandbox.journal.answered(
+        request.method,
+        request.url.path,
+        version=version,
+        status=result.status,
+        request_id=request_id,
+        body=bytes(response.body),
+    )
+    return response
 
 
 def _print(asked: _Asked) -> str:
