@@ -1,7 +1,7 @@
 """What tests are given: a fresh migrated database each, a frozen clock, a context; and a verified ledger after each.
 
 Everything is real: PostgreSQL, roles and rights as in production. One database is migrated for each worker and
-copied for each test.
+copied for each test. What sandboxes answered and sent in the whole run is held against Stripe's types at its end.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 import running_service
 from chains import chain_faults
+from contract import whole_run
 from databases import OWNER, SECRET, SERVICE, FrozenClock, TestDatabase
 from postgres_server import running_server
 from psycopg import sql
@@ -31,6 +32,11 @@ from tallybook.usecases.context import Context
 
 _numbers = itertools.count(1)
 __all__ = ["OWNER", "SECRET", "SERVICE", "FrozenClock", "TestDatabase"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch what the sandboxes of this run tell."""
+    whole_run.watch(config)
 
 
 @pytest.fixture(scope="session")

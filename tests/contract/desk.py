@@ -14,6 +14,8 @@ from contract.recorder import KEY, Recording, record
 from stripe_sandbox import spec
 
 _SECONDS = 30
+ERROR_TYPES = ("api_error", "card_error", "idempotency_error", "invalid_request_error")
+"""As the docstring of ``ErrorObject.type`` lists them."""
 
 
 class CheckingClient(stripe.RequestsClient):
@@ -59,9 +61,12 @@ def answer_deviations(method: str, url: str, body: Json) -> list[str]:
 
 
 def refusal_deviations(error: Json) -> list[str]:
-    """Check the objects that a refusal carries, such as the payment that was declined."""
+    """Check a refusal and the objects that it carries, such as the payment that was declined."""
+    found = [f"python types: {problem}" for problem in spec.check_error(error)]
+    if error.get("type") not in ERROR_TYPES:
+        found.append(f"python types: error.type: {error.get('type')!r} is not one of {ERROR_TYPES}")
     carried = (value for value in error.values() if isinstance(value, dict))
-    return [problem for value in carried for problem in deviations(value)]
+    return found + [problem for value in carried for problem in deviations(value)]
 
 
 @dataclass

@@ -27,7 +27,7 @@ TOOL = _ROOT / "tools" / "stripe_types"
 EXPORTER = ("declarations.mjs", "export.mjs")
 CACHE = _ROOT / ".cache" / "stripe_types.json"
 _URI = "urn:stripe-types"
-_ENVELOPES = {"list": "ApiList<unknown>", "search_result": "ApiSearchResult<unknown>"}
+ENVELOPES = {"list": "ApiList<unknown>", "search_result": "ApiSearchResult<unknown>"}
 _BODY = ("data", "object")
 _PREVIOUS = ("data", "previous_attributes")
 _EXPORT_SECONDS = 60
@@ -41,8 +41,8 @@ class TypesMissingError(Exception):
 def deviations(value: Json) -> list[str]:
     """Return what is wrong with an object, list or event as ``path: problem``; empty is clean."""
     name = str(value.get("object"))
-    if name in _ENVELOPES:
-        found = list(_validate(value, _ENVELOPES[name], name))
+    if name in ENVELOPES:
+        found = list(_validate(value, ENVELOPES[name], name))
         for index, item in enumerate(value.get("data") or []):
             found.extend(f"{name}.data[{index}]: {problem}" for problem in deviations(item))
         return found

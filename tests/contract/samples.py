@@ -1,5 +1,7 @@
 """Small objects that conform to both type sources, for planting faults."""
 
+import json
+
 from contract.node_types import Json
 
 
@@ -72,3 +74,8 @@ def event(event_type: str, body: Json) -> Json:
 def page(*items: Json) -> Json:
     """Return a list of one page."""
     return {"object": "list", "data": list(items), "has_more": False, "url": "/v1/prices"}
+
+
+def text(body: Json) -> str:
+    """Return a body as it goes over the wire."""
+    return json.dumps(body)

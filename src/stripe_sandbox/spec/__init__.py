@@ -2,7 +2,7 @@
 
 Three questions are answered: which route a request is for (`match`), what its parameters mean
 and whether Stripe would refuse them (`coerce`, `ParamError`), and whether an object or event
-looks as Stripe publishes it (`check`, `check_answer`). Nothing of the package is executed or copied: its
+looks as Stripe publishes it (`check`, `check_answer`, `check_error`). Nothing of the package is executed or copied: its
 modules are parsed, lazily, and kept for the life of the process.
 
 The sandbox server decodes forms, makes the objects and words the HTTP answers. What the Python
@@ -11,7 +11,7 @@ which read the TypeScript declarations.
 """
 
 from stripe_sandbox.spec.coercion import ParamError, coerce
-from stripe_sandbox.spec.conformance import check, check_answer
+from stripe_sandbox.spec.conformance import check, check_answer, check_error
 from stripe_sandbox.spec.routes import Route, match, routes
 
-__all__ = ["ParamError", "Route", "check", "check_answer", "coerce", "match", "routes"]
+__all__ = ["ParamError", "Route", "check", "check_answer", "check_error", "coerce", "match", "routes"]

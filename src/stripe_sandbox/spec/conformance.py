@@ -41,6 +41,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 _SHOWN = 60
+_ERROR = ClassRef("stripe._error_object", "ErrorObject")
 
 
 def check(obj: dict[str, Any]) -> list[str]:
@@ -69,6 +70,11 @@ def check_answer(route: Route, body: dict[str, Any]) -> list[str]:
     """
     annotation = ast.parse(route.returns, mode="eval").body
     return list(_problems(shape_of(annotation, route.declared_in), body, "answer"))
+
+
+def check_error(error: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the ``error`` of a refusal, the objects that it carries included."""
+    return list(_record(_ERROR, error, "error"))
 
 
 @cache
