@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STRIPE_TYPES := tools/stripe_types/node_modules/.installed
 STRIPE_CLI := tools/stripe_cli/node_modules/.installed
+STRIPE_JS := tools/stripe_js/node_modules/.installed
 WORKERS ?= 2
 ON_POSTGRES_16 := tests/ledger tests/postgres/test_migrating.py tests/postgres/test_lanes.py tests/sdk/test_direct_sql.py
 
@@ -18,7 +19,7 @@ help: ## Show this list.
 demo: $(INSTALLED) ## Start everything here and walk the main job (ONCE=1 exits after it, PORT= moves it).
 	@$(BIN)/tallybook demo
 
-test: $(INSTALLED) $(STRIPE_TYPES) $(STRIPE_CLI) chromium ## Run all tests, the real database's and the real browser's included.
+test: $(INSTALLED) $(STRIPE_TYPES) $(STRIPE_CLI) $(STRIPE_JS) chromium ## Run all tests, the real database's and the real browser's included.
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 	@echo "Once more on PostgreSQL 16, what depends on the database's version:"
 	TALLYBOOK_TEST_POSTGRES=16 $(BIN)/pytest -q -n $(WORKERS) $(ON_POSTGRES_16)
@@ -64,7 +65,7 @@ chromium:
 	@tools/ensure_chromium
 
 clean: ## Remove what make made here, the demo's data included.
-	rm -rf $(VENV) .demo .cache tools/stripe_types/node_modules tools/stripe_cli/node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .demo .cache tools/stripe_types/node_modules tools/stripe_cli/node_modules tools/stripe_js/node_modules .pytest_cache .mypy_cache .ruff_cache
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tallybook needs Python 3.11 or newer: make PYTHON=python3.11 …")'
@@ -74,6 +75,6 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(STRIPE_TYPES) $(STRIPE_CLI): tools/%/node_modules/.installed: tools/%/package-lock.json
+$(STRIPE_TYPES) $(STRIPE_CLI) $(STRIPE_JS): tools/%/node_modules/.installed: tools/%/package-lock.json
 	npm ci --prefix tools/$* --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -39,6 +39,8 @@ from stripe_sandbox.api import (
 )
 from stripe_sandbox.control import buyers, fault_desk, money, settings, webhooks
 from stripe_sandbox.delivery import Courier, Retries
+from stripe_sandbox.elements import calls as element_calls
+from stripe_sandbox.elements import pages as element_pages
 from stripe_sandbox.hosted import invoice_pages, pages, portal
 from stripe_sandbox.journal import Journal
 from stripe_sandbox.sandbox import Sandbox
@@ -118,6 +120,8 @@ def create_app(
             *pages.routes(),
             *invoice_pages.routes(),
             *portal.routes(),
+            *element_calls.routes(),
+            *element_pages.routes(),
             Route("/v1/{path:path}", dispatch.answer, methods=_METHODS),
             Route("/v2/{path:path}", dispatch.answer, methods=_METHODS),
         ],

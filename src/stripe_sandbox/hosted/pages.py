@@ -21,6 +21,9 @@ _ASSETS = {
     "checkout.css": "text/css",
     "checkout.js": "text/javascript",
     "desk.css": "text/css",
+    "element.css": "text/css",
+    "element_3ds.js": "text/javascript",
+    "element_card.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _FIELDS = {
