@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from contract import samples
 from contract.desk import ERROR_TYPES
 from contract.journals import Marks, Verdict, judge
-from contract.node_types import Json
+from contract.node_types import TOOL, Json
 from contract.outlines import outline
 
 from stripe_sandbox.errors import ApiError
@@ -106,7 +107,7 @@ def test_a_wrong_field_in_an_event_that_was_sent_is_found(telling: Telling) -> N
 
     found = [line.split("\n")[0] for line in telling.verdict().deviations]
     assert found == [
-        "event sent: python types: event[price.created].data.object: price.active: null is not allowed",
+        "event sent: python types: event[price.created].data.object: price.active: expected bool, got null",
         "event sent: typescript types: event.data.object.active: null is not allowed",
     ]
 
@@ -177,23 +178,40 @@ def test_only_what_the_types_cannot_tell_apart_is_alike(changes: Json, alike: bo
     assert (outline(samples.price()) == outline(samples.price() | changes)) is alike
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_run_in_which_a_wrong_field_was_told_is_red(tmp_path: Path, workers: str) -> None:
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_telling.py").write_text(TELLING)
-
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", workers, str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": str(TESTS)},
-        cwd=tmp_path,
+def run_of_two_tests(place: Path, tests: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest over a test that hears a wrong answer and one that hears a right one."""
+    place.mkdir(exist_ok=True)
+    (place / "conftest.py").write_text(CONFTEST)
+    (place / "test_telling.py").write_text(TELLING)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(place)],
+        env=os.environ | {"PYTHONPATH": str(tests)},
+        cwd=place,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
 
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_in_which_a_wrong_field_was_told_is_red(tmp_path: Path, workers: str) -> None:
+    run = run_of_two_tests(tmp_path, TESTS, "-n", workers)
+
     assert run.returncode == 1, run.stdout + run.stderr
     assert "2 passed, 1 error in" in run.stdout
     assert "typescript types: price.colour: unknown field" in run.stdout
     assert "first told in test_telling.py::test_that_hears_a_wrong_answer" in run.stdout
     assert "2 answers and 0 events held against both type sources" in run.stdout
+
+
+def test_without_the_npm_packages_a_run_says_that_it_was_not_checked_and_why(tmp_path: Path) -> None:
+    without_caches = shutil.ignore_patterns("__pycache__", "node_modules")
+    shutil.copytree(TESTS / "contract", tmp_path / "tests" / "contract", ignore=without_caches)
+    shutil.copytree(TOOL, tmp_path / "tools" / "stripe_types", ignore=without_caches)
+
+    run = run_of_two_tests(tmp_path / "run", tmp_path / "tests")
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "2 passed in" in run.stdout
+    assert "was not checked: the npm packages with Stripe's declarations are not installed" in run.stdout
