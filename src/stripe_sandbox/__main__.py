@@ -21,6 +21,7 @@ once it runs, with its address in place of SANDBOX:
   look and click     open SANDBOX/ in a browser: objects, events, deliveries to send again, test clocks, fault desk
   Stripe's SDKs      the API address is SANDBOX, the key sk_test_anything
   Stripe's CLI       stripe trigger invoice.paid --api-base SANDBOX --api-key sk_test_anything
+  Stripe.js          <script src="SANDBOX/endive/stripe.js"></script>, the key pk_test_anything
   pay as a buyer     POST SANDBOX/_sandbox/checkout/sessions/ID/pay {"card": "4242424242424242"}
   deliveries         POST SANDBOX/_sandbox/faults/deliveries {"duplicate": 0.2, "shuffle_ms": 500, "drop": 0.1}
   the API            POST SANDBOX/_sandbox/faults/api {"kind": "rate_limit", "route": "POST /v1/refunds*", "times": 3}

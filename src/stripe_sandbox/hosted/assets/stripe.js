@@ -75,6 +75,8 @@
     card: { title: "Secure card payment input frame", height: 40 },
   };
 
+  const STYLED = ["colorPrimary", "colorBackground", "colorText", "colorTextSecondary", "colorTextPlaceholder", "colorDanger", "borderRadius", "fontFamily", "fontSizeBase"];
+
   class Element {
     constructor(elements, type, options) {
       Object.assign(this, { _elements: elements, _type: type, _options: options, _handlers: {}, _frame: null });
@@ -149,14 +151,10 @@
     _restyle() {
       const base = this._options.style?.base ?? {};
       const own = { colorText: base.color, fontSizeBase: base.fontSize, fontFamily: base.fontFamily };
-      const { colorPrimary, colorBackground, colorText, colorTextSecondary, colorTextPlaceholder, colorDanger, borderRadius, fontFamily, fontSizeBase } = {
-        ...this._elements._variables(),
-        ...Object.fromEntries(Object.entries(own).filter(([, value]) => value)),
-      };
-      const variables = { colorPrimary, colorBackground, colorText, colorTextSecondary, colorTextPlaceholder, colorDanger, borderRadius, fontFamily, fontSizeBase };
-      const wanted = Object.entries(variables).filter(([, value]) => value !== undefined);
+      const wanted = [...Object.entries(this._elements._variables()), ...Object.entries(own)];
+      const variables = Object.fromEntries(wanted.filter(([name, value]) => STYLED.includes(name) && value !== undefined));
       const disabled = this._options.disabled ?? this._options.readOnly;
-      this._line?.say("options", { variables: Object.fromEntries(wanted), disabled });
+      this._line?.say("options", { variables, disabled });
     }
 
     _emit(event, told = {}) {
