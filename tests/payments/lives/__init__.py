@@ -1,0 +1,1 @@
+"""Random lives of customers at Stripe, and the credits that must be left of them."""

@@ -1,0 +1,115 @@
+"""Random lives, whose events come twice, in any order, late or never: what is left is the credits of the money kept.
+
+``TALLYBOOK_LIVES`` is how many are lived. Each shop sees ``LIVES_OF_A_SHOP`` of them, one after the other. A failure is
+told as a story, and with the seed that finds it again:
+``pytest tests/payments/lives --hypothesis-seed=…``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+import structlog
+from databases import TestDatabase
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from sandbox.process import Running
+
+from payments.desk import OPERATOR, Till, open_till
+from payments.lives.at_stripe import AtStripe
+from payments.lives.checking import end
+from payments.lives.life import Life, begin
+from payments.lives.money_kept import Prices
+from payments.lives.steps import ACTS, PLOTS, Plot
+from payments.subscriber import START
+from tallybook.usecases import catalog
+
+LIVES = int(os.environ.get("TALLYBOOK_LIVES", "10"))
+LIVES_OF_A_SHOP = 20
+SHOPS = -(-LIVES // LIVES_OF_A_SHOP)
+
+
+class Shop:
+    """A till at which one customer after the other lives, each when the one before is done."""
+
+    def __init__(self, database: TestDatabase, sandbox: Running) -> None:
+        self.database = database
+        self.prices = Prices.of(AtStripe(sandbox))
+        self.now = START
+        self.tally: Counter[str] = Counter()
+        self.runner = asyncio.Runner()
+        self.open = AsyncExitStack()
+        self.till = self.runner.run(self._opened(sandbox))
+
+    async def _opened(self, sandbox: Running) -> Till:
+        till = await self.open.enter_async_context(open_till(self.database, sandbox))
+        await catalog.push(till.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
+        return till
+
+    def close(self) -> None:
+        """Close the till."""
+        self.runner.run(self.open.aclose())
+        self.runner.close()
+
+    def live(self, plot: Plot) -> None:
+        """Let a customer live, and see what is left."""
+        life = begin(self.till, self.prices, self.now, seed=plot.dice, nightly=plot.nightly)
+        try:
+            self.runner.run(self._lived(life, plot))
+        except BaseException as failure:
+            failure.add_note("\n".join(["The life:", *life.story]))
+            raise
+        finally:
+            self.now = (life.now + timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
+            self.tally += life.tally + life.mail.tally
+
+    async def _lived(self, life: Life, plot: Plot) -> None:
+        for step in plot.steps:
+            done = await ACTS[step.what][1](life, step.which, step.much)
+            life.happened(done)
+            life.tally[step.what] += done is not None
+        await end(life, last=plot.last)
+
+
+@pytest.fixture
+def a_shop(database: TestDatabase, fresh_sandbox: Running) -> Iterator[Shop]:
+    """A shop of its own."""
+    # Thousands of events are nothing to read line by line.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    shop = Shop(database, fresh_sandbox)
+    yield shop
+    shop.close()
+    structlog.reset_defaults()
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("number", range(SHOPS))
+def test_what_is_left_of_a_life_is_the_credits_of_the_money_kept(
+    a_shop: Shop, number: int, pytestconfig: pytest.Config
+) -> None:
+    chosen = int(pytestconfig.getoption("--hypothesis-seed") or secrets.randbelow(2**32)) + number
+    print(f"to find a failure again: TALLYBOOK_LIVES={LIVES_OF_A_SHOP} --hypothesis-seed={chosen}")
+    # Failures are not shrunk: a life takes seconds, and its story says what happened.
+    lives = settings(
+        max_examples=min(LIVES_OF_A_SHOP, LIVES - number * LIVES_OF_A_SHOP),
+        phases=(Phase.generate,),
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+    @seed(chosen)
+    @lives
+    @given(PLOTS)
+    def lived(plot: Plot) -> None:
+        a_shop.live(plot)
+
+    lived()
+    print(f"{dict(a_shop.tally)}")
