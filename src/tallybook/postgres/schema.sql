@@ -3746,13 +3746,17 @@ CREATE TABLE tallybook.subscription_invoices (
     posted_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    owed_micro bigint DEFAULT 0 NOT NULL,
     CONSTRAINT subscription_invoices_granted_micro_check CHECK ((granted_micro >= 0)),
+    CONSTRAINT subscription_invoices_owed_micro_check CHECK ((owed_micro >= 0)),
     CONSTRAINT subscription_invoices_taken_back_micro_check CHECK ((taken_back_micro >= 0))
 );
 
 COMMENT ON TABLE tallybook.subscription_invoices IS 'The invoices of our subscriptions as Stripe has them, and what each did to credits.';
 
 COMMENT ON COLUMN tallybook.subscription_invoices.posted_at IS 'When its credits moved: they do once, whatever comes later.';
+
+COMMENT ON COLUMN tallybook.subscription_invoices.owed_micro IS 'What its lines take back in all; taken_back_micro is what of it there was to be taken.';
 
 CREATE TABLE tallybook.subscription_trials (
     user_id bigint NOT NULL,

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from tallybook.domain.ids import LedgerId
 from tallybook.domain.money import Credits
 from tallybook.domain.payments.invoices import InvoiceReport, KnownInvoice
+from tallybook.domain.payments.returns import BroughtLot, OwingInvoice, Place
 from tallybook.postgres.pool import Row, Transaction
 from tallybook.postgres.statements import Statements
 
 _SQL = Statements("subscription_invoices")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LotLeft:
-    """A lot that an invoice brought, and how much of it, and of all lots of its payment, can still be taken back."""
-
-    payment_id: int
-    lot: LedgerId
-    left: Credits
-    of_payment: Credits
 
 
 async def follow(tx: Transaction, now: datetime, subscription_id: int, report: InvoiceReport) -> bool:
@@ -54,17 +44,22 @@ async def settled(
     *,
     outcome: str,
     granted: Credits,
-    taken_back: Credits,
+    owed: Credits,
 ) -> None:
-    """Write down what an invoice did to credits."""
+    """Write down what an invoice did to credits; ``owed`` is what it takes back, as far as that is there."""
     await tx.run(
         _SQL.settled,
         now=now,
         stripe_invoice_id=invoice_id,
         outcome=outcome,
         granted_micro=granted.micro,
-        taken_back_micro=taken_back.micro,
+        owed_micro=owed.micro,
     )
+
+
+async def took_back(tx: Transaction, now: datetime, invoice_id: str, amount: Credits) -> None:
+    """Write down what of the credits that an invoice owes was taken back in all."""
+    await tx.run(_SQL.took_back, now=now, stripe_invoice_id=invoice_id, taken_back_micro=amount.micro)
 
 
 async def of_subscription(tx: Transaction, subscription_id: int, *, limit: int) -> list[KnownInvoice]:
@@ -84,23 +79,42 @@ async def unsettled(tx: Transaction, *, before: datetime) -> list[str]:
     return [row["stripe_invoice_id"] for row in await tx.many(_SQL.unsettled, before=before)]
 
 
-async def lots_left(tx: Transaction, subscription_id: int, until: datetime) -> list[LotLeft]:
-    """The lots that a subscription's invoices made ``until`` then brought, newest first; their payments are locked."""
+async def owing(tx: Transaction, subscription_id: int) -> list[OwingInvoice]:
+    """The invoices of a subscription that owe credits."""
     return [
-        LotLeft(
-            payment_id=row["payment_id"],
-            lot=LedgerId(row["wallet_id"], row["lot_version"]),
-            left=Credits(max(0, row["left_micro"])),
-            of_payment=Credits(max(0, row["payment_left_micro"])),
+        OwingInvoice(
+            place=_place(row),
+            owed=Credits(row["owed_micro"]),
+            taken_back=Credits(row["taken_back_micro"]),
         )
-        for row in await tx.many(_SQL.lots_of_subscription, subscription_id=subscription_id, until=until)
+        for row in await tx.many(_SQL.owing, subscription_id=subscription_id)
     ]
 
 
-async def returned(tx: Transaction, lot: LotLeft, amount: Credits) -> None:
-    """Count what was taken back of a lot."""
+async def lots(tx: Transaction, subscription_id: int) -> list[BroughtLot]:
+    """The lots that a subscription's invoices brought, newest first; their payments are locked."""
+    return [
+        BroughtLot(
+            payment_id=row["payment_id"],
+            lot=LedgerId(row["wallet_id"], row["lot_version"]),
+            place=_place(row),
+            brought=Credits(row["credits_micro"]),
+            returned=Credits(row["returned_micro"]),
+        )
+        for row in await tx.many(_SQL.lots_of_subscription, subscription_id=subscription_id)
+    ]
+
+
+async def returned(tx: Transaction, one: BroughtLot, amount: Credits) -> None:
+    """Write down what in all was taken back of a lot."""
     await tx.run(
-        _SQL.returned, payment_id=lot.payment_id, lot_version=lot.lot.version, amount_micro=amount.micro
+        _SQL.returned, payment_id=one.payment_id, lot_version=one.lot.version, returned_micro=amount.micro
+    )
+
+
+def _place(row: Row) -> Place:
+    return Place(
+        created=row["stripe_created"], number=row["number"] or "", invoice_id=row["stripe_invoice_id"]
     )
 
 

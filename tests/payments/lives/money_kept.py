@@ -26,7 +26,7 @@ class Bought:
 
     reference: str
     subscription: str | None
-    created: int
+    made: tuple[int, str]
     credits: int
     gone: int
 
@@ -37,7 +37,7 @@ class Owed:
 
     reference: str
     subscription: str
-    created: int
+    made: tuple[int, str]
     credits: int
 
 
@@ -57,11 +57,11 @@ class Kept:
     def returned(self) -> dict[str, int]:
         """What goes back of each payment since a balance was credited: of the newest before, as much as it brought."""
         left = {one.reference: one.credits for one in self.bought}
-        newest = sorted(self.bought, key=lambda one: (one.created, one.reference), reverse=True)
-        for owing in sorted(self.owed, key=lambda one: (one.created, one.reference)):
+        newest = sorted(self.bought, key=lambda one: one.made, reverse=True)
+        for owing in sorted(self.owed, key=lambda one: one.made):
             owes = owing.credits
             for one in newest:
-                if one.subscription == owing.subscription and one.created <= owing.created:
+                if one.subscription == owing.subscription and one.made < owing.made:
                     part = min(owes, left[one.reference])
                     left[one.reference] -= part
                     owes -= part
@@ -100,17 +100,19 @@ def kept(stripe: AtStripe, prices: Prices, customer: str) -> Kept:
         lines = list(_plan_lines(invoice))
         if invoice["status"] != "paid" or not lines:
             continue
+        # Of invoices of the same second the numbers say which was first.
+        made = (invoice["created"], invoice["number"])
         credits = sum(_credits_of_line(line, prices) for line in lines)
         subscription = lines[0]["parent"]["subscription_item_details"]["subscription"]
         if credits < 0:
-            owed.append(Owed(invoice["id"], subscription, invoice["created"], -credits))
+            owed.append(Owed(invoice["id"], subscription, made, -credits))
         elif credits > 0:
             intent = _intent_of_invoice(stripe, invoice)
             paid = invoice["amount_paid"]
             # The customer's balance paid the rest: a refund takes its part of the credits for both.
             value = paid + max(0, invoice["total"] - invoice["amount_due"])
             gone = _part(credits, min(paid, back.get(intent, 0)), value)
-            bought.append(Bought(invoice["id"], subscription, invoice["created"], credits, gone))
+            bought.append(Bought(invoice["id"], subscription, made, credits, gone))
     return Kept(tuple(bought), tuple(owed))
 
 
@@ -123,7 +125,7 @@ def _sessions(stripe: AtStripe, prices: Prices, customer: str, back: dict[str, i
         credits = prices[line["price"]["id"]][0] * line["quantity"]
         paid = session["amount_total"]
         gone = _part(credits, min(paid, back.get(session["payment_intent"], 0)), paid)
-        yield Bought(session["id"], None, session["created"], credits, gone)
+        yield Bought(session["id"], None, (session["created"], ""), credits, gone)
 
 
 def _went_back(stripe: AtStripe, customer: str) -> dict[str, int]:

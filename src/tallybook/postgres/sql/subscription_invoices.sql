@@ -23,9 +23,14 @@ RETURNING i.posted_at;
 -- name: settled
 -- Write down what an invoice did to credits; once they moved, that is final.
 UPDATE tallybook.subscription_invoices SET
-    outcome = :outcome, granted_micro = :granted_micro::bigint, taken_back_micro = :taken_back_micro::bigint,
-    posted_at = CASE WHEN :granted_micro::bigint + :taken_back_micro::bigint > 0 THEN :now::timestamptz END
+    outcome = :outcome, granted_micro = :granted_micro::bigint, owed_micro = :owed_micro::bigint,
+    posted_at = CASE WHEN :granted_micro::bigint > 0 THEN :now::timestamptz END
 WHERE stripe_invoice_id = :stripe_invoice_id AND posted_at IS NULL;
+
+-- name: took_back
+-- Write down what of the credits that an invoice owes was taken back.
+UPDATE tallybook.subscription_invoices SET taken_back_micro = :taken_back_micro, posted_at = coalesce(posted_at, :now)
+WHERE stripe_invoice_id = :stripe_invoice_id;
 
 -- name: of_subscription
 -- The invoices of a subscription, newest first.
@@ -33,28 +38,26 @@ SELECT * FROM tallybook.subscription_invoices
 WHERE subscription_id = :subscription_id
 ORDER BY stripe_created DESC, stripe_invoice_id DESC LIMIT :limit;
 
+-- name: owing
+-- The invoices of a subscription that owe credits.
+SELECT stripe_invoice_id, stripe_created, number, owed_micro, taken_back_micro FROM tallybook.subscription_invoices
+WHERE subscription_id = :subscription_id AND owed_micro > 0;
+
 -- name: lots_of_subscription
--- The lots that a subscription's invoices up to a moment brought, newest first, with what is left to be taken back of each lot and
--- of all lots of its payment.
+-- The lots that a subscription's invoices brought, newest first; their payments are locked until the transaction ends.
 SELECT
-    l.payment_id, l.wallet_id, l.lot_version,
-    (l.credits_micro - l.returned_micro - coalesce((
-        SELECT sum(s.amount_micro) FROM tallybook.payment_steps AS s
-        WHERE s.payment_id = l.payment_id AND s.lot_version = l.lot_version
-    ), 0))::bigint AS left_micro,
-    (p.credits_micro - p.refunded_micro - p.disputed_micro - (
-        SELECT sum(o.returned_micro) FROM tallybook.payment_lots AS o WHERE o.payment_id = p.payment_id
-    ))::bigint AS payment_left_micro
+    l.payment_id, l.wallet_id, l.lot_version, l.credits_micro, l.returned_micro, i.stripe_invoice_id, i.stripe_created,
+    i.number
 FROM tallybook.subscription_invoices AS i
 INNER JOIN tallybook.payments AS p ON p.source = 'invoice' AND p.reference = i.stripe_invoice_id
 INNER JOIN tallybook.payment_lots AS l ON l.payment_id = p.payment_id
-WHERE i.subscription_id = :subscription_id AND i.stripe_created <= :until
+WHERE i.subscription_id = :subscription_id
 ORDER BY l.lot_version DESC
 FOR UPDATE OF p;
 
 -- name: returned
--- Count what was taken back of a lot.
-UPDATE tallybook.payment_lots SET returned_micro = returned_micro + :amount_micro
+-- Write down what in all was taken back of a lot.
+UPDATE tallybook.payment_lots SET returned_micro = :returned_micro
 WHERE payment_id = :payment_id AND lot_version = :lot_version;
 
 -- name: unsettled

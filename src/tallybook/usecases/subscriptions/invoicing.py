@@ -9,7 +9,7 @@ import structlog
 from tallybook.domain.errors import BillingError, CatalogError
 from tallybook.domain.ids import LedgerId, plain_id
 from tallybook.domain.ledger import recipes
-from tallybook.domain.ledger.requests import Account, Note, Posting
+from tallybook.domain.ledger.requests import Note, Posting
 from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.invoices import (
     InvoiceReport,
@@ -24,6 +24,7 @@ from tallybook.domain.payments.subscriptions import Subscription
 from tallybook.postgres import audit, catalog, ledger, payments, subscription_invoices, subscriptions
 from tallybook.postgres.pool import Transaction
 from tallybook.usecases.context import Context
+from tallybook.usecases.subscriptions import returning
 
 _log = structlog.get_logger("tallybook.subscriptions")
 _ACTOR = ("system", "fulfilment")
@@ -86,7 +87,7 @@ async def settle(books: Books, subscription: Subscription, report: InvoiceReport
     if moved or await payments.by_reference(tx, report.id) is not None:
         return "already_granted"
     judgement = judge_invoice(report, plans, now)
-    outcome, taken = judgement.outcome, Credits(0)
+    outcome = judgement.outcome
     if outcome.startswith("mismatch"):
         # Somebody paid and gets nothing: the reconciler tells people of it, too.
         _log.warning("invoice_mismatch", invoice=report.id, outcome=outcome, currency=report.currency)
@@ -94,8 +95,6 @@ async def settle(books: Books, subscription: Subscription, report: InvoiceReport
     granted = judgement.granted
     if judgement.parts:
         await _grant(books, subscription, report, judgement.parts)
-    elif judgement.taken_back.micro:
-        taken = await _take_back(books, subscription, report, judgement.taken_back)
     elif trial is not None:
         outcome, granted = "trial_granted", trial.credits
         await _grant_trial(books, subscription, report, trial)
@@ -105,8 +104,10 @@ async def settle(books: Books, subscription: Subscription, report: InvoiceReport
         report.id,
         outcome=outcome,
         granted=granted,
-        taken_back=taken,
+        owed=judgement.taken_back,
     )
+    note = _note(subscription, f"{subscription.product_name}: credited to the customer's balance")
+    taken = await returning.settle(ctx, tx, subscription, report, note=note, wait=books.wait)
     if granted.micro or taken.micro:
         await audit.record(
             tx,
@@ -157,33 +158,6 @@ async def _grant_trial(books: Books, subscription: Subscription, report: Invoice
         note=_note(subscription, f"Trial of {part.name}"),
     )
     await _record(books, subscription, report, part, ((await _posted(books, posting), part.credits),))
-
-
-async def _take_back(
-    books: Books, subscription: Subscription, report: InvoiceReport, wanted: Credits
-) -> Credits:
-    """From the newest lots that this subscription brought, never more than is left of each and of its payment."""
-    left = wanted.micro
-    of_payment: dict[int, int] = {}
-    # What later periods brought was paid for otherwise, also if this invoice is heard of late or once more.
-    for lot in await subscription_invoices.lots_left(books.tx, subscription.subscription_id, report.created):
-        remainder = of_payment.get(lot.payment_id, lot.of_payment.micro)
-        amount = Credits(min(left, lot.left.micro, remainder))
-        of_payment[lot.payment_id] = remainder - amount.micro
-        if amount.micro == 0:
-            continue
-        posting = recipes.clawback(
-            subscription.wallet_id,
-            amount,
-            house=Account.REFUNDED,
-            key=f"stripe:invoice:{report.id}:taken_back:{lot.lot.version}",
-            lot=lot.lot,
-            note=_note(subscription, f"{subscription.product_name}: credited to the customer's balance"),
-        )
-        await _posted(books, posting)
-        await subscription_invoices.returned(books.tx, lot, amount)
-        left -= amount.micro
-    return Credits(wanted.micro - left)
 
 
 async def _posted(books: Books, posting: Posting) -> LedgerId:
