@@ -30,6 +30,8 @@ from payments.lives.money_kept import Prices
 from payments.lives.steps import ACTS, PLOTS, Plot
 from payments.subscriber import START
 from tallybook.usecases import catalog
+from tallybook.usecases.reconciling import runs
+from tallybook.worker.reconciling import reconcile
 
 LIVES = int(os.environ.get("TALLYBOOK_LIVES", "10"))
 LIVES_OF_A_SHOP = 20
@@ -51,6 +53,9 @@ class Shop:
     async def _opened(self, sandbox: Running) -> Till:
         till = await self.open.enter_async_context(open_till(self.database, sandbox))
         await catalog.push(till.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
+        # From here on the reconciler knows where it ended.
+        begun = till.but(clock=lambda: START)
+        await reconcile(begun.ctx, await runs.request(begun.ctx, OPERATOR, applies=True))
         return till
 
     def close(self) -> None:
