@@ -20,11 +20,7 @@ COPIES = (0, 0, 1, 1, 1, 2, 3)
 
 @dataclass(slots=True)
 class Mail:
-    """The events of one customer on their way, and the dice that say what becomes of them.
-
-    Which events there are may differ between two runs of the same life by a few of the sandbox's own; so the dice are
-    thrown here, and Hypothesis does not see them.
-    """
+    """The events of one customer on their way, and the dice that say what becomes of them."""
 
     till: Till
     stripe: AtStripe

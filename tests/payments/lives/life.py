@@ -96,10 +96,10 @@ class Life:
             await self.mail.work_off()
 
 
-def begin(till: Till, prices: Prices, at: datetime, *, seed: int, nightly: bool) -> Life:
+def begin(till: Till, prices: Prices, at: datetime, *, dice: random.Random, nightly: bool) -> Life:
     """A new customer, whose life begins at a moment of a clock of their own."""
     stripe = prices.stripe
-    email = f"{seed}-{at.timestamp():.0f}@example.com"
+    email = f"{at:%Y-%m-%d-%H}@example.com"
     clock = stripe.post("test_helpers/test_clocks", frozen_time=int(at.timestamp()))
     assert clock is not None
     customer = stripe.post("customers", test_clock=clock["id"], email=email)
@@ -117,7 +117,7 @@ def begin(till: Till, prices: Prices, at: datetime, *, seed: int, nightly: bool)
         till=theirs,
         stripe=stripe,
         prices=prices,
-        mail=Mail(theirs, stripe, random.Random(seed)),  # noqa: S311 - to be repeated
+        mail=Mail(theirs, stripe, dice),
         born=at,
         now=at,
         customer=customer["id"],

@@ -94,6 +94,18 @@ async def change_at_dashboard(life: Life, which: int, much: int) -> str | None:
     return f"dashboard: {1 + which % 2} {plan}, {how}" + ("" if done else ", refused")
 
 
+async def coupon(life: Life, which: int, much: int) -> str | None:
+    """The merchant gives a discount, once or from now on: that is a gift, and costs no credits."""
+    found = life.subscription()
+    if found is None:
+        return None
+    terms: Json = {"percent_off": (25, 50, 100)[which % 3], "duration": "once" if much % 2 else "forever"}
+    made = life.stripe.post("coupons", **terms)
+    assert made is not None
+    life.stripe.post(f"subscriptions/{found['id']}", **{"discounts[0][coupon]": made["id"]})
+    return f"discount: {terms}"
+
+
 async def break_card(life: Life, _: int, __: int) -> str | None:
     """From now on the card is declined."""
     return _pay_with(life, FAILS_LATER)
