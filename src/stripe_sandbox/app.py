@@ -33,7 +33,9 @@ from stripe_sandbox.api import (
     refunds,
     setup_intents,
     subscription_items,
+    subscription_schedules,
     subscriptions,
+    tax_settings,
     test_clocks,
     webhook_endpoints,
 )
@@ -66,7 +68,9 @@ FAMILIES = (
     refunds,
     setup_intents,
     subscription_items,
+    subscription_schedules,
     subscriptions,
+    tax_settings,
     test_clocks,
     webhook_endpoints,
 )

@@ -23,6 +23,7 @@ def buyer_of(call: Call, session: Json, typed: Mapping[str, str]) -> checkout.Bu
         email=email,
         name=typed.get("billingName", "").strip()[:_LONGEST] or None,
         postal_code=typed.get("billingPostalCode", "").strip()[:20] or None,
+        country=_country(typed.get("billingCountry", "")),
     )
 
 
@@ -45,6 +46,16 @@ def card_of(call: Call, typed: Mapping[str, str]) -> tuple[cards.TestCard, Json]
     month, year = cards.expiry(*_expiry(typed.get("cardExpiry", "")), call.now)
     cards.check_cvc(card, typed.get("cardCvc", "").strip())
     return card, cards.appearance(card, month, year)
+
+
+def _country(text: str) -> str:
+    letters = text.strip().upper()
+    if not letters:
+        return "US"
+    if len(letters) != len("US") or not letters.isascii() or not letters.isalpha():
+        message = "Write the country as two letters, such as DE."
+        raise ApiError(message, param="country")
+    return letters
 
 
 def _expiry(text: str) -> tuple[int, int]:

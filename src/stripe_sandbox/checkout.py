@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stripe_sandbox import invoicing, payment, reckoning, session_intents, setup, subscribing
-from stripe_sandbox.billing import collect, discounts
+from stripe_sandbox.billing import collect, discounts, taxing
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.kinds import Json
@@ -26,12 +26,16 @@ class Buyer:
     email: str | None = None
     name: str | None = None
     postal_code: str | None = None
-    country: str | None = "US"
+    country: str = "US"
+
+    @property
+    def place(self) -> Json:
+        """Return where the buyer lives, as far as the page asks."""
+        return {"postal_code": self.postal_code, "country": self.country}
 
     def billing(self) -> Json:
         """Return it as billing details."""
-        place = {"postal_code": self.postal_code, "country": self.country}
-        known = place if self.postal_code else None
+        known = self.place if self.postal_code else None
         return {"email": self.email, "name": self.name, "address": known}
 
 
@@ -79,7 +83,7 @@ def needs_method(session: Json) -> bool:
 def pay(call: Call, session: Json, method: Json | None, buyer: Buyer) -> Result:
     """Try to pay an open session; `method` is ``None`` exactly when none is needed."""
     need_open(call, session)
-    session = _remember_buyer(call, session, buyer)
+    session = _taxed(call, _remember_buyer(call, session, buyer), buyer)
     if method is None:
         return _done(call, session, "no_payment_required")
     if not session["amount_total"]:
@@ -100,7 +104,8 @@ def apply_code(call: Call, session: Json, text: str) -> Json:
         raise ApiError(message, code="promotion_code_invalid", param="promotion_code")
     sources = [discounts.by_code(call, text)]
     customer, taxed = session["customer"], session["automatic_tax"]["enabled"]
-    lines = reckoning.reckoned(call, notes["line_items"], sources, customer=customer, taxed=taxed)
+    place = taxing.place_of(call, customer) if taxed else None
+    lines = reckoning.reckoned(call, notes["line_items"], sources, customer=customer, place=place)
     call.store.note(session["id"], line_items=lines, discount_sources=sources)
     found = reckoning.shown(call, sources, customer)
     return call.save(session | reckoning.sums(lines) | {"discounts": found})
@@ -193,7 +198,7 @@ def _remember_buyer(call: Call, session: Json, buyer: Buyer) -> Json:
         {
             "email": email,
             "name": buyer.name,
-            "address": catalog.address(buyer.billing()["address"]),
+            "address": catalog.address(_address(session, buyer)),
         }
     )
     session = session | {"customer_details": details}
@@ -208,6 +213,28 @@ def _remember_buyer(call: Call, session: Json, buyer: Buyer) -> Json:
         customer = call.add(catalog.customer(call.now, fields), "customer.created")
         session["customer"] = customer["id"]
     return call.save(session)
+
+
+def _address(session: Json, buyer: Buyer) -> Json | None:
+    """Return what is known of the buyer's address: where tax is reckoned, the page asks for it."""
+    taxed = session["automatic_tax"]["enabled"]
+    address: Json | None = buyer.place if taxed else buyer.billing()["address"]
+    return address
+
+
+def _taxed(call: Call, session: Json, buyer: Buyer) -> Json:
+    """Reckon the tax of the place that the buyer typed, once; of the customer's own, unless that is to follow it."""
+    notes = call.store.private(session["id"])
+    begun = session["payment_intent"] or notes.get("subscription")
+    if not session["automatic_tax"]["enabled"] or session["mode"] == "setup" or begun:
+        return session
+    _update_customer(call, session)
+    customer, sources = session["customer"], notes["discount_sources"]
+    place = taxing.place_of(call, customer) or buyer.country
+    lines = reckoning.reckoned(call, notes["line_items"], sources, customer=customer, place=place)
+    call.store.note(session["id"], line_items=lines)
+    known = session["automatic_tax"] | {"status": "complete"}
+    return call.save(session | reckoning.sums(lines) | {"automatic_tax": known})
 
 
 def _done(call: Call, session: Json, outcome: Outcome, intent: Json | None = None) -> Result:

@@ -9,7 +9,16 @@ from stripe_sandbox.call import Call
 from stripe_sandbox.kinds import Json
 
 KIND = "test_helpers.test_clock"
-_NAMED = ("customer", "subscription", "invoice", "payment_intent", "charge", "payment_method", "test_clock")
+_NAMED = (
+    "customer",
+    "subscription",
+    "invoice",
+    "payment_intent",
+    "charge",
+    "payment_method",
+    "test_clock",
+    "from_subscription",
+)
 """Parameters that name an object of one customer."""
 
 

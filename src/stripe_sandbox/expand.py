@@ -11,6 +11,8 @@ from stripe_sandbox.kinds import Json
 from stripe_sandbox.store import field_is
 
 _DEEPEST = 4
+_MAY_BE_ABSENT = {("coupon", "applies_to")}
+"""What an object shows only if it has it, also when it is asked for."""
 _ENDED = ("canceled", "incomplete_expired")
 
 
@@ -27,6 +29,8 @@ def expanded(call: Call, body: Json, paths: Sequence[str]) -> Json:
 
 def _descend(call: Call, node: Json, parts: Sequence[str], path: str) -> None:
     name, rest = parts[0], parts[1:]
+    if name not in node and (node.get("object"), name) in _MAY_BE_ABSENT:
+        return
     if name not in node:
         node[name] = _computed(call, node, name, path)
     value = node[name]

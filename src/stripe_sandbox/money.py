@@ -32,6 +32,11 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def smallest(currency: str) -> int:
+    """Return the step, in minor units, in which amounts can be charged."""
+    return 10 if currency in _THREE_DIGITS else 1
+
+
 def in_tens(amount: int, currency: str) -> bool:
     """Tell whether an amount can be charged: with three decimals, the last must be zero."""
-    return currency not in _THREE_DIGITS or amount % 10 == 0
+    return amount % smallest(currency) == 0

@@ -6,7 +6,7 @@ Leaves reading the lines to ``api.session_lines``.
 from collections.abc import Sequence
 
 from stripe_sandbox import money
-from stripe_sandbox.billing import discounts, totals
+from stripe_sandbox.billing import discounts, taxing
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.kinds import Json
@@ -16,9 +16,14 @@ _SMALLEST = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "cad": 50, "aud": 50, "
 
 
 def reckoned(
-    call: Call, lines: Sequence[Json], sources: Sequence[Json], *, customer: str | None, taxed: bool
+    call: Call,
+    lines: Sequence[Json],
+    sources: Sequence[Json],
+    *,
+    customer: str | None,
+    place: taxing.Place,
 ) -> list[Json]:
-    """Return the lines with discounts and tax, from their subtotals."""
+    """Return the lines with discounts and the tax of `place`, from their subtotals."""
     after = [line | {"amount_discount": 0, "amount_tax": 0} for line in lines]
     for source in sources:
         coupon, code = discounts.coupon_of(call, source, customer)
@@ -35,8 +40,9 @@ def reckoned(
             line["amount_discount"] += share
     for line in after:
         net = line["amount_subtotal"] - line["amount_discount"]
-        line["amount_tax"] = totals.tax_of(call, net, enabled=taxed)
-        line["amount_total"] = net + line["amount_tax"]
+        tax = taxing.of(call, net, line["price"], line["currency"], place)
+        line["amount_tax"] = tax["amount"] if tax else 0
+        line["amount_total"] = net + (tax["amount"] if tax and tax["tax_behavior"] == "exclusive" else 0)
     return after
 
 

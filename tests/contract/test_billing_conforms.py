@@ -4,17 +4,13 @@ Whether amounts and states are right is tested in ``tests/sandbox``; each story 
 objects and events as it can. Together they make every event that a billing service listens to.
 """
 
-import time
 from typing import Any
 
 import pytest
 import stripe
 from contract.desk import Desk
+from contract.player import DAY, URLS, Player
 
-START = 1775044800
-"""1 April 2026, noon."""
-DAY = 24 * 3600
-URLS: dict[str, Any] = {"success_url": "http://127.0.0.1:9/done", "cancel_url": "http://127.0.0.1:9/back"}
 LISTENED_TO = {
     *(f"checkout.session.{name}" for name in ("completed", "expired")),
     *(f"checkout.session.async_payment_{name}" for name in ("succeeded", "failed")),
@@ -34,68 +30,11 @@ LISTENED_TO = {
 }
 
 
-class Player:
-    """A customer on a test clock, at a desk."""
-
-    def __init__(self, desk: Desk) -> None:
-        """Make clock, customer with a good card, and two plans."""
-        self.desk, self.client = desk, desk.stripe
-        self.clock = self.client.test_helpers.test_clocks.create({"frozen_time": START, "name": "life"}).id
-        card: Any = {"payment_method": "pm_card_visa"}
-        settings: Any = {"invoice_settings": {"default_payment_method": "pm_card_visa"}}
-        mail: Any = {"email": "kim@example.com", "name": "Kim", "test_clock": self.clock}
-        self.customer = self.client.customers.create(mail | card | settings).id
-        self.product = self.client.products.create({"name": "Plan"}).id
-        self.cheap, self.dear = self.price(2000), self.price(5000)
-
-    def price(self, amount: int, interval: str | None = "month") -> str:
-        """Make a price."""
-        params: Any = {"product": self.product, "currency": "usd", "unit_amount": amount}
-        recurring: Any = {"recurring": {"interval": interval}} if interval else {}
-        return self.client.prices.create(params | recurring).id
-
-    def subscribe(self, price: str, **more: Any) -> dict[str, Any]:
-        """Subscribe."""
-        params: Any = {"customer": self.customer, "items": [{"price": price}]} | more
-        return self.client.subscriptions.create(params).to_dict()
-
-    def session(self, **more: Any) -> str:
-        """Open a session in subscription mode."""
-        line = {"price": self.cheap, "quantity": 1}
-        params: Any = {"mode": "subscription", "customer": self.customer, "line_items": [line]} | URLS
-        return self.client.checkout.sessions.create(params | more).id
-
-    def card(self, name: str) -> str:
-        """Save a card as the default."""
-        method = self.client.payment_methods.attach(name, {"customer": self.customer}).id
-        settings: Any = {"invoice_settings": {"default_payment_method": method}}
-        self.client.customers.update(self.customer, settings)
-        return method
-
-    def later(self, days: int) -> None:
-        """Let time pass on the clock."""
-        clocks = self.client.test_helpers.test_clocks
-        target = clocks.retrieve(self.clock).frozen_time + days * DAY
-        clocks.advance(self.clock, {"frozen_time": target})
-        self.wait(lambda: clocks.retrieve(self.clock).status == "ready")
-
-    def wait(self, true: Any) -> None:
-        """Wait for what happens in the background."""
-        end = time.monotonic() + 50
-        while not true():
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-    def charge(self, card: str) -> str:
-        """Take a payment."""
-        params: Any = {"amount": 5000, "currency": "usd", "customer": self.customer, "confirm": True}
-        return str(self.client.payment_intents.create(params | {"payment_method": card}).latest_charge)
-
-
 def plans(player: Player) -> None:
     """Change, preview, discount, tax and end plans."""
     client = player.client
     player.desk.control("settings", tax_percent="7.7")
+    client.customers.update(player.customer, {"address": {"country": "DE", "postal_code": "10115"}})
     coupon = client.coupons.create({"amount_off": 300, "currency": "usd", "duration": "once", "name": "Off"})
     half: Any = {"percent_off": 50, "duration": "repeating", "duration_in_months": 3}
     code: Any = {"promotion": {"type": "coupon", "coupon": client.coupons.create(half).id}, "code": "HALF"}
@@ -242,10 +181,63 @@ def cards(player: Player) -> None:
     client.billing_portal.configurations.list()
 
 
+def taxes(player: Player) -> None:
+    """Tax on top and inside, sessions that ask for an address, and the account's settings."""
+    client, desk = player.client, player.desk
+    desk.control("settings", tax_percent="")
+    client.tax.settings.retrieve()
+    client.tax.settings.update({"head_office": {"address": {"country": "DE", "city": "Berlin"}}})
+    price: Any = {
+        "product": player.product,
+        "currency": "kwd",
+        "unit_amount": 9990,
+        "tax_behavior": "inclusive",
+    }
+    inside = client.prices.create(price).id
+    taxed: Any = {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+    for line, mode in ((inside, "payment"), (player.dear, "subscription")):
+        lines: Any = {
+            "line_items": [{"price": line, "quantity": 1}],
+            "mode": mode,
+            "customer": player.customer,
+        }
+        opened = client.checkout.sessions.create(lines | taxed | URLS).id
+        desk.pay(opened, country="DE")
+        client.checkout.sessions.retrieve(opened, {"expand": ["line_items", "invoice", "subscription"]})
+    desk.control("settings", tax_status="pending")
+    client.tax.settings.retrieve()
+    desk.control("settings", tax_status="active")
+
+
+def schedules(player: Player) -> None:
+    """A schedule that is carried out, one that is let go, and one that is canceled."""
+    client = player.client
+    made, card = [], player.card("pm_card_visa")
+    for _ in range(3):
+        coupon = client.coupons.create({"percent_off": 10, "duration": "forever"}).id
+        found = player.subscribe(player.dear, discounts=[{"coupon": coupon}], automatic_tax={"enabled": True})
+        wanted: Any = {"from_subscription": found["id"], "metadata": {"a": "b"}}
+        schedule = client.subscription_schedules.create(wanted).to_dict()
+        running = schedule["phases"][0]
+        same: Any = {"discounts": [{"discount": found["discounts"][0]}], "automatic_tax": {"enabled": True}}
+        now = {"items": [{"price": player.dear, "quantity": 1}], "end_date": running["end_date"]}
+        same |= {"default_payment_method": card}
+        coming = {"items": [{"price": player.price(900)}], "duration": {"interval": "month"}}
+        phases: Any = {"phases": [now | same, coming | same | {"proration_behavior": "none"}]}
+        client.subscription_schedules.update(schedule["id"], phases | {"expand": ["subscription"]})
+        client.subscriptions.retrieve(found["id"], {"expand": ["schedule"]})
+        made.append(schedule["id"])
+    client.subscription_schedules.release(made[1])
+    client.subscription_schedules.cancel(made[2])
+    player.later(70)
+    client.subscription_schedules.retrieve(made[0], {"expand": ["customer", "phases.items.price"]})
+    client.subscription_schedules.list({"customer": player.customer, "released_at": {"gt": 0}})
+
+
 def test_a_whole_life_conforms_and_tells_all_that_is_listened_to(desk: Desk) -> None:
     player = Player(desk)
 
-    for story in (plans, trials, dunning, by_hand, money_back, cards):
+    for story in (plans, trials, dunning, by_hand, money_back, taxes, schedules, cards):
         story(player)
     desk.stripe.customers.delete(player.customer)
     other = Player(desk)
@@ -256,3 +248,6 @@ def test_a_whole_life_conforms_and_tells_all_that_is_listened_to(desk: Desk) -> 
     assert recording.deviations == []
     assert LISTENED_TO - recording.event_types == set()
     assert {"subscription", "invoice", "dispute", "setup_intent", "coupon", "refund"} <= recording.kinds
+    assert "subscription_schedule" in recording.kinds
+    told = {f"subscription_schedule.{name}" for name in ("created", "updated", "released", "canceled")}
+    assert told <= recording.event_types

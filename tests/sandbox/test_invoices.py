@@ -183,6 +183,7 @@ def test_a_renewal_that_needs_the_buyer_waits_for_the_buyer(life: Life) -> None:
 
 
 def test_a_simple_tax_comes_on_top_where_it_is_enabled(life: Life) -> None:
+    life.client.v1.customers.update(life.customer, {"address": {"country": "US"}})
     with playing.settings(life.sandbox, tax_percent="19"):
         taxed = life.subscribe(life.price(1000), automatic_tax={"enabled": True})
         plain = life.subscribe(life.price(1000))

@@ -3,6 +3,7 @@
 from stripe_sandbox import checkout, payment, reckoning
 from stripe_sandbox.api import changes, lists, older, session_lines, terms
 from stripe_sandbox.api.routes import LIST, endpoint
+from stripe_sandbox.billing import taxing
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError, only, unsupported
 from stripe_sandbox.kinds import Json
@@ -64,13 +65,15 @@ def create(call: Call) -> Json:
     trial = _trial_end(call)
     sources = params.get("discounts") or []
     taxed = bool(params.get("automatic_tax", {}).get("enabled"))
+    place = taxing.place_of(call, params.get("customer")) if taxed else None
     lines = session_lines.read(call, trial=trial is not None) if mode != "setup" else []
     if lines:
         customer = params.get("customer")
-        lines = reckoning.reckoned(call, lines, sources, customer=customer, taxed=taxed)
+        lines = reckoning.reckoned(call, lines, sources, customer=customer, place=place)
     body = shapes.session(call.now, _fields(call, lines))
     body["discounts"] = reckoning.shown(call, sources, params.get("customer"))
-    body["automatic_tax"] |= {"enabled": taxed, "status": "complete" if taxed else None}
+    status = "complete" if place else "requires_location_inputs"
+    body["automatic_tax"] |= {"enabled": taxed, "status": status if taxed else None}
     body["url"] = f"{call.base_url}/c/pay/{body['id']}"
     data = params.get("subscription_data", {})
     notes = {
@@ -154,6 +157,7 @@ def _check(call: Call) -> None:
     only(params.get("subscription_data", {}), "subscription_data", *_SUBSCRIPTION_DATA)
     _check_urls_and_expiry(call)
     _check_customer(call)
+    _check_tax(call)
 
 
 def _check_mode(call: Call) -> None:
@@ -195,6 +199,22 @@ def _check_customer(call: Call) -> None:
     elif "customer_update" in params:
         message = "`customer_update` can only be used with `customer`."
         raise ApiError(message, param="customer_update")
+
+
+def _check_tax(call: Call) -> None:
+    """Refuse tax that cannot be reckoned: not set up, or for a customer of whom nobody will know where they live."""
+    params = call.params
+    if not params.get("automatic_tax", {}).get("enabled"):
+        return
+    taxing.need_set_up(call)
+    asks = params.get("customer_update", {}).get("address") == "auto"
+    if "customer" in params and not asks and taxing.place_of(call, params["customer"]) is None:
+        message = (
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid address to "
+            "the Customer or set either `customer_update[address]` to 'auto' or `customer_update[shipping]` to 'auto' "
+            "to save the address entered in Checkout to the Customer."
+        )
+        raise ApiError(message, code="customer_tax_location_invalid", param="automatic_tax")
 
 
 def _check_urls_and_expiry(call: Call) -> None:

@@ -3,9 +3,9 @@
 from stripe_sandbox import clocks, payment
 from stripe_sandbox.api import changes, lists, payment_methods
 from stripe_sandbox.api.routes import LIST, endpoint
-from stripe_sandbox.billing import standing
+from stripe_sandbox.billing import standing, taxing
 from stripe_sandbox.call import Call
-from stripe_sandbox.errors import ApiError, missing
+from stripe_sandbox.errors import ApiError, missing, only
 from stripe_sandbox.kinds import Json
 from stripe_sandbox.shapes import catalog
 from stripe_sandbox.store import field_is
@@ -20,6 +20,7 @@ _TAKES = (
     "tax_exempt",
     "invoice_settings",
     "balance",
+    "tax",
 )
 
 
@@ -87,6 +88,9 @@ def _filled(call: Call, old: Json) -> Json:
         raise ApiError(message, code="email_invalid", param="email")
     if "address" in params:
         body["address"] = catalog.address(params["address"] or None)
+    tax = only(params.get("tax") or {}, "tax", "validate_location")
+    if tax.get("validate_location") == "immediately" and not (body["address"] or {}).get("country"):
+        raise taxing.no_place("address")
     if "shipping" in params:
         given = params["shipping"]
         body["shipping"] = (

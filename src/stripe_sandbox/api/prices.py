@@ -71,6 +71,10 @@ def update(call: Call) -> Json:
     """Change what may change: never the amount."""
     before = call.need("price", call.id)
     body = before | changes.fields(call.params, "lookup_key", "nickname")
+    settled, wanted = before["tax_behavior"], call.params.get("tax_behavior")
+    if wanted not in (None, settled) and settled != "unspecified":
+        message = "You cannot update the `tax_behavior` of a price that is already set."
+        raise ApiError(message, param="tax_behavior")
     for name in ("active", "tax_behavior"):
         if name in call.params:
             body[name] = call.params[name]

@@ -6,7 +6,7 @@ Leaves what comes of it to ``billing``.
 from collections.abc import Sequence
 
 from stripe_sandbox.api import changes, prices
-from stripe_sandbox.billing import lines, pricing
+from stripe_sandbox.billing import lines, pricing, taxing
 from stripe_sandbox.billing.periods import DAY
 from stripe_sandbox.billing.pricing import Wanted
 from stripe_sandbox.call import Call
@@ -44,6 +44,9 @@ def fields(call: Call, customer_id: str, old: Json | None = None) -> Json:
         found["default_payment_method"] = _method(call, customer_id)
     if "automatic_tax" in params:
         enabled = bool(params["automatic_tax"]["enabled"])
+        if enabled:
+            taxing.need_set_up(call)
+            taxing.need_place(call, customer_id)
         found["automatic_tax"] = {"disabled_reason": None, "enabled": enabled, "liability": None}
     if "payment_settings" in params:
         given = only(

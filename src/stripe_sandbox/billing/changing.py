@@ -6,7 +6,16 @@ Source: docs.stripe.com/api/subscriptions/update. Leaves reading parameters to `
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stripe_sandbox.billing import bills, collect, pricing, proration, renewing, standing, subscriptions
+from stripe_sandbox.billing import (
+    bills,
+    collect,
+    pricing,
+    proration,
+    renewing,
+    schedules,
+    standing,
+    subscriptions,
+)
 from stripe_sandbox.call import Call
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.kinds import Json
@@ -33,6 +42,7 @@ class Wish:
 def change(call: Call, subscription: Json, wish: Wish) -> Json:
     """Change a subscription, and bill at once where the change asks for it."""
     before, old = subscription, subscription["items"]["data"]
+    _need_free(before, wish)
     after = _with_end(call, subscription | wish.fields, before)
     new = list(wish.items) if wish.items is not None else old
     pricing.check_together([item["price"] for item in new], param="items")
@@ -56,6 +66,7 @@ def change(call: Call, subscription: Json, wish: Wish) -> Json:
     if restarts or (wish.prorates == "always_invoice" and booked):
         after, draft = _drafted(call, after, whole=restarts)
     call.save(after)
+    schedules.follow(call, after)
     bills.schedule(call, after)
     if after != before:
         call.emit(standing.UPDATED, after, before)
@@ -94,6 +105,21 @@ def cancel(call: Call, subscription: Json, *, prorate: bool, invoice_now: bool, 
             collect.attempt(call, opened, automatic=False)
         subscription = call.need("subscription", subscription["id"])
     return standing.end(call, subscription, "cancellation_requested", details)
+
+
+def _need_free(subscription: Json, wish: Wish) -> None:
+    """Raise if a schedule has the say over what is to change."""
+    if not subscription["schedule"]:
+        return
+    wants = {
+        name: wish.fields.get(name, subscription[name]) for name in ("cancel_at", "cancel_at_period_end")
+    }
+    if any(value != subscription[name] for name, value in wants.items()):
+        message = (
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating "
+            "any cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
+        raise ApiError(message)
 
 
 def _with_end(call: Call, after: Json, before: Json) -> Json:

@@ -5,7 +5,7 @@ later to ``collect``.
 """
 
 from stripe_sandbox import alarms
-from stripe_sandbox.billing import bills, collect, invoices, periods, standing
+from stripe_sandbox.billing import bills, collect, invoices, periods, pricing, schedules, standing
 from stripe_sandbox.call import Call
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.kinds import Json
@@ -24,9 +24,12 @@ def turn(call: Call, subscription: Json) -> None:
     if subscription["cancel_at_period_end"] or over:
         standing.end(call, subscription, "cancellation_requested")
         return
+    if schedules.ends(call, subscription, end):
+        standing.end(call, subscription, "cancellation_requested")
+        return
     if subscription["status"] == "trialing" and not can_go_on(call, subscription):
         return
-    after = moved(subscription, end)
+    after = schedules.enter(call, _next(call, subscription, end), end)
     after["status"] = "active" if subscription["status"] == "trialing" else subscription["status"]
     after, draft = _billed(call, after)
     bills.schedule(call, after)
@@ -47,10 +50,17 @@ def moved(subscription: Json, start: int, *, anchor: int | None = None) -> Json:
     }
 
 
+def _next(call: Call, subscription: Json, end: int) -> Json:
+    """Return a subscription in the period that begins at `end`, as its schedule wants it; a new rhythm begins anew."""
+    after = schedules.at(call, subscription, end)
+    old, new = subscription["items"]["data"][0]["price"], after["items"]["data"][0]["price"]
+    return moved(after, end, anchor=None if pricing.rhythm(old) == pricing.rhythm(new) else end)
+
+
 def preview(call: Call, subscription: Json) -> Json:
     """Return the next invoice as it stands now; nothing is written down."""
     _start, end = standing.period_of(subscription)
-    after = moved(subscription, end)
+    after = _next(call, subscription, end)
     after["status"] = "active"
     customer = call.need("customer", subscription["customer"])
     fields = bills.fields_of(call, after, "upcoming")

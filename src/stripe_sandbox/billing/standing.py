@@ -54,6 +54,10 @@ def end(call: Call, subscription: Json, reason: str, details: Json | None = None
     for invoice in invoices_of(call, subscription, "draft", "open"):
         invoices.rest(call, invoice)
     drop_waiting(call, subscription)
+    if subscription["schedule"]:
+        schedule = call.need("subscription_schedule", subscription["schedule"])
+        over = {"status": "canceled", "canceled_at": call.now, "current_phase": None}
+        call.save(schedule | over, "subscription_schedule.canceled", schedule)
     return call.save(after, "customer.subscription.deleted")
 
 

@@ -1,17 +1,11 @@
 """Adds up an invoice: lines, discounts, the sandbox's simple tax, the customer's balance.
 
-Tax is one rate for everything (control desk, ``tax_percent``), on top, where ``automatic_tax`` is enabled;
-without a rate it is zero. All amounts are minor units. Leaves which lines there are to ``lines``.
+All amounts are minor units. Leaves which lines there are to ``lines``, and the rate of tax to ``taxing``.
 """
 
-from fractions import Fraction
-
-from stripe_sandbox.billing import discounts
+from stripe_sandbox.billing import discounts, taxing
 from stripe_sandbox.call import Call
 from stripe_sandbox.kinds import Json
-
-TAX_PERCENT = "tax_percent"
-"""The setting that holds the rate, as a decimal text."""
 
 
 def computed(call: Call, invoice: Json) -> Json:
@@ -19,18 +13,24 @@ def computed(call: Call, invoice: Json) -> Json:
     lines = invoice["lines"]["data"]
     parts = [dict(line) | {"discount_amounts": [], "taxes": []} for line in lines]
     taken = [_discounted(parts, one, coupon) for one, coupon in discounts.coupons(call, invoice["discounts"])]
-    tax: int = sum(_taxed(call, invoice, part) for part in parts)
+    place = taxing.place_of(call, invoice["customer"]) if invoice["automatic_tax"]["enabled"] else None
+    for part in parts:
+        tax = taxing.of(call, _left(part), _price_of(call, part), part["currency"], place)
+        part["taxes"] = [tax] if tax else []
+    taxes = _summed(parts)
+    inside: int = sum(row["amount"] for row in taxes if row["tax_behavior"] == "inclusive")
+    on_top: int = sum(row["amount"] for row in taxes if row["tax_behavior"] == "exclusive")
     subtotal: int = sum(part["amount"] for part in parts)
     off = sum(one["amount"] for one in taken)
-    total = subtotal - off + tax
+    total = subtotal - off + on_top
     return invoice | {
         "lines": invoice["lines"] | {"data": parts},
         "subtotal": subtotal,
-        "subtotal_excluding_tax": subtotal,
+        "subtotal_excluding_tax": subtotal - inside,
         "total_discount_amounts": taken,
-        "total_taxes": [_tax_row(tax, subtotal - off)] if tax else [],
+        "total_taxes": taxes,
         "total": total,
-        "total_excluding_tax": total - tax,
+        "total_excluding_tax": total - inside - on_top,
         **due(total, invoice["starting_balance"]),
     }
 
@@ -44,14 +44,6 @@ def due(total: int, balance: int) -> Json:
 def balance_after(total: int, balance: int) -> int:
     """Return the customer's balance once the invoice is finalised."""
     return min(0, total + balance)
-
-
-def tax_of(call: Call, amount: int, *, enabled: bool) -> int:
-    """Return the sandbox's tax on an amount."""
-    rate = Fraction(call.store.setting(TAX_PERCENT) or "0")
-    if not (enabled and rate and amount > 0):
-        return 0
-    return int(Fraction(amount) * rate / 100 + Fraction(1, 2))
 
 
 def _discounted(parts: list[Json], discount_id: str, coupon: Json) -> Json:
@@ -78,19 +70,16 @@ def _applies(coupon: Json, part: Json) -> bool:
     return bool(part["pricing"]) and part["pricing"]["price_details"]["product"] in products
 
 
-def _taxed(call: Call, invoice: Json, part: Json) -> int:
-    amount = tax_of(call, _left(part), enabled=invoice["automatic_tax"]["enabled"])
-    if amount:
-        part["taxes"] = [_tax_row(amount, _left(part))]
-    return amount
+def _price_of(call: Call, part: Json) -> Json | None:
+    price_id = part["pricing"]["price_details"]["price"] if part["pricing"] else None
+    return call.store.get(price_id, "price") if price_id else None
 
 
-def _tax_row(amount: int, taxable: int) -> Json:
-    return {
-        "amount": amount,
-        "tax_behavior": "exclusive",
-        "tax_rate_details": None,
-        "taxability_reason": "standard_rated",
-        "taxable_amount": taxable,
-        "type": "tax_rate_details",
-    }
+def _summed(parts: list[Json]) -> list[Json]:
+    """Return one row for the tax on top and one for the tax inside, of what has any."""
+    summed: dict[str, Json] = {}
+    for row in (row for part in parts for row in part["taxes"]):
+        before = summed.get(row["tax_behavior"], {"amount": 0, "taxable_amount": 0})
+        together = {name: before[name] + row[name] for name in ("amount", "taxable_amount")}
+        summed[row["tax_behavior"]] = row | together
+    return list(summed.values())

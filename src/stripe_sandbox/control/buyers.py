@@ -84,7 +84,12 @@ async def becomes(request: Request, given: Json) -> Json:
 
 def _typed(given: Json) -> dict[str, str]:
     """Translate the command's words into the names of the form's inputs."""
-    names = {"email": "email", "name": "billingName", "postal_code": "billingPostalCode"}
+    names = {
+        "email": "email",
+        "name": "billingName",
+        "postal_code": "billingPostalCode",
+        "country": "billingCountry",
+    }
     typed = {form: str(given[word]) for word, form in names.items() if word in given}
     number = str(given.get("card", "4242424242424242"))
     return {

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from starlette.requests import Request
 from starlette.routing import Route
 
-from stripe_sandbox.billing import collect, totals
+from stripe_sandbox.billing import collect, taxing
 from stripe_sandbox.control.kit import post
 from stripe_sandbox.errors import ApiError
 from stripe_sandbox.kinds import Json
@@ -18,6 +18,7 @@ _LONGEST_LATENCY = 60_000
 _CHOICES = {
     collect.AFTER_RETRIES: ("cancel", "unpaid", "past_due"),
     collect.INVOICE_AFTER_RETRIES: ("leave", "uncollectible"),
+    taxing.TAX_STATUS: taxing.STATUSES,
 }
 
 
@@ -29,7 +30,7 @@ def routes() -> list[Route]:
 async def settings(request: Request, given: Json) -> Json:
     """Set what is named and return all settings."""
     sandbox: Sandbox = request.app.state.sandbox
-    known = {"latency_ms", totals.TAX_PERCENT, *collect.DEFAULTS}
+    known = {"latency_ms", taxing.TAX_PERCENT, taxing.TAX_STATUS, *collect.DEFAULTS}
     for name in sorted(set(given) - known):
         raise ApiError(f"There is no setting {name}.", param=name)
     if "latency_ms" in given:
@@ -39,7 +40,8 @@ async def settings(request: Request, given: Json) -> Json:
     texts = {name: sandbox.store.setting(name) or default for name, default in collect.DEFAULTS.items()}
     return texts | {
         "latency_ms": int(sandbox.latency * 1000),
-        totals.TAX_PERCENT: sandbox.store.setting(totals.TAX_PERCENT) or "0",
+        taxing.TAX_PERCENT: sandbox.store.setting(taxing.TAX_PERCENT) or "",
+        taxing.TAX_STATUS: sandbox.store.setting(taxing.TAX_STATUS) or "active",
     }
 
 
@@ -54,7 +56,7 @@ def _checked(name: str, value: str) -> str:
     if name in _CHOICES and value not in _CHOICES[name]:
         message = f"{name} must be one of {', '.join(_CHOICES[name])}."
         raise ApiError(message, param=name)
-    if name == totals.TAX_PERCENT:
+    if name == taxing.TAX_PERCENT and value:
         _percent(value)
     if name == collect.RETRY_DAYS and not all(text.isdigit() for text in value.split(",") if text):
         message = f"{name} must be numbers of days with commas between them, such as 3,5,7."
@@ -70,4 +72,4 @@ def _percent(value: str) -> None:
         fits = False
     if not fits:
         message = "tax_percent must be a number between 0 and 100."
-        raise ApiError(message, param=totals.TAX_PERCENT)
+        raise ApiError(message, param=taxing.TAX_PERCENT)

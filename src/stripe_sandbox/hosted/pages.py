@@ -33,6 +33,7 @@ _FIELDS = {
     "cvc": "cardCvc",
     "name": "billingName",
     "email": "email",
+    "country": "billingCountry",
 }
 """Which input an error's ``param`` belongs to."""
 
@@ -178,7 +179,7 @@ def _form(
     field: str | None = None,
 ) -> Response:
     """Render the form; a card's number and CVC are never written back into the page."""
-    known = ("email", "billingName", "billingPostalCode", "cardExpiry", "method")
+    known = ("email", "billingName", "billingPostalCode", "billingCountry", "cardExpiry", "method")
     return views.page(
         "pay.html",
         session=session,
