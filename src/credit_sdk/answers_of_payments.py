@@ -8,7 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A payment; ``refundable_minor`` is what refunds and disputes have left of it."""
+    """A payment; ``refundable_minor`` is what refunds and disputes have left of it.
+
+    ``total_minor`` is ``net_minor`` and ``tax_minor`` together; of it, ``amount_minor`` was paid in money.
+    """
 
     id: str
     wallet: str
@@ -26,6 +29,9 @@ class Payment:
     user_id: int | None = None
     product: str | None = None
     receipt_url: str | None = None
+    net_minor: int | None = None
+    tax_minor: int | None = None
+    total_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

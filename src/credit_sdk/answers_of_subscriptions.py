@@ -23,6 +23,9 @@ class SubscriptionInvoice:
     next_payment_attempt_at: datetime | None = None
     hosted_invoice_url: str | None = None
     created_at: datetime
+    net_minor: int | None = None
+    tax_minor: int | None = None
+    total_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class Subscription:
     created_at: datetime
     stripe_subscription_id: str | None = None
     pending_plan: str | None = None
+    pending_from: datetime | None = None
     paid_plan: str | None = None
     current_period_start: datetime | None = None
     current_period_end: datetime | None = None

@@ -17,18 +17,32 @@ def begin(
     quantity: int | None = None,
     user_id: int | None = None,
     payment_method: str | None = None,
+    promotion_code: str | None = None,
+    address: Mapping[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Request[Subscription]:
     """Begin a subscription for a payment form; ``checkouts.create(mode="subscription")`` opens Stripe's page.
 
+    ``address`` says where tax is due, if tax is reckoned: ``{"country": "DE", "postal_code": "10115"}``.
+
     Raises:
+        PromotionCodeError: the code cannot be used. TaxLocationRequiredError: no address that tax is known for.
         AlreadySubscribedError: the user has a plan of this family. PriceNotFoundError: no such plan.
     """
     return Request(
         method="POST",
         path="/v1/subscriptions",
         read=one(Subscription),
-        body={"price": price, **given(quantity=quantity, user_id=user_id, payment_method=payment_method)},
+        body={
+            "price": price,
+            **given(
+                quantity=quantity,
+                user_id=user_id,
+                payment_method=payment_method,
+                promotion_code=promotion_code,
+                address=address,
+            ),
+        },
         key=idempotency_key or new_key(),
     )
 
@@ -49,13 +63,19 @@ def subscription(subscription_id: str) -> Request[Subscription]:
     return Request(method="GET", path=f"/v1/subscriptions/{segment(subscription_id)}", read=one(Subscription))
 
 
-def preview(subscription_id: str, price: str, *, quantity: int | None = None) -> Request[PlanPreview]:
+def preview(
+    subscription_id: str,
+    price: str,
+    *,
+    quantity: int | None = None,
+    at: Literal["period_end"] | None = None,
+) -> Request[PlanPreview]:
     """What a change of plan would cost and bring now; nothing happens."""
     return Request(
         method="GET",
         path=f"/v1/subscriptions/{segment(subscription_id)}/preview",
         read=one(PlanPreview),
-        query={"price": price, **given(quantity=quantity)},
+        query={"price": price, **given(quantity=quantity, at=at)},
     )
 
 
@@ -65,18 +85,21 @@ def change(
     *,
     quantity: int | None = None,
     proration_date: datetime | None = None,
+    at: Literal["period_end"] | None = None,
     idempotency_key: str | None = None,
 ) -> Request[Subscription]:
     """Another plan or quantity: dearer now, for the difference; cheaper with the next period, for nothing.
 
+    With ``at="period_end"`` a dearer one waits, too. The plan that was paid for takes back what waits.
+
     Raises:
         SubscriptionPaymentError: declined, so nothing was changed. PlanChangeUnsupportedError: not to this one.
     """
-    at = None if proration_date is None else proration_date.isoformat()
+    stamp = None if proration_date is None else proration_date.isoformat()
     return _changing(
         subscription_id,
         "change",
-        {"price": price, **given(quantity=quantity, proration_date=at)},
+        {"price": price, **given(quantity=quantity, proration_date=stamp, at=at)},
         idempotency_key,
     )
 

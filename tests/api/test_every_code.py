@@ -125,6 +125,8 @@ BELOW = {
     "subscription_superseded": "payments/test_one_plan_each.py",
     "subscription_payment_failed": "payments/test_changing_plans.py",
     "plan_change_unsupported": "payments/test_changing_plans.py",
+    "promotion_code_invalid": "payments/test_promotion_codes.py",
+    "tax_location_required": "payments/test_tax.py",
     "catalog_not_pushed": "payments/test_opening.py",
     "pay_link_expired": "payments/test_pay_links.py",
     "stripe_account_mismatch": "payments/test_opening.py",

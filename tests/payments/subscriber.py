@@ -14,7 +14,7 @@ from tallybook.domain.catalog.products import Product
 from tallybook.domain.payments.checkouts import Opened
 from tallybook.domain.payments.subscriptions import Subscription
 from tallybook.usecases import intake
-from tallybook.usecases.subscriptions import changing, opening, plans, viewing
+from tallybook.usecases.subscriptions import beginning, changing, opening, plans, viewing
 from tallybook.worker.main import work_off
 
 GOOD_CARD = "4242424242424242"
@@ -50,7 +50,7 @@ class Subscriber:
         } | terms
         return await opening.open_checkout(self.till.ctx, self.till.caller, reference=reference, **order)
 
-    async def begin(self, reference: str = "plan_starter", **terms: Any) -> opening.Begun:
+    async def begin(self, reference: str = "plan_starter", **terms: Any) -> beginning.Begun:
         """Begin a subscription for a payment form."""
         order: dict[str, Any] = {
             "quantity": 1,
@@ -58,7 +58,7 @@ class Subscriber:
             "payment_method_id": None,
             "key": None,
         } | terms
-        return await opening.begin(self.till.ctx, self.till.caller, reference=reference, **order)
+        return await beginning.begin(self.till.ctx, self.till.caller, reference=reference, **order)
 
     async def subscribe(
         self, reference: str = "plan_starter", *, card: str = GOOD_CARD, **terms: Any

@@ -21,6 +21,7 @@ def booked(status: str, outcome: str) -> KnownInvoice:
         status=status,
         billing_reason="subscription_cycle",
         currency="eur",
+        tax_minor=0,
         total_minor=999,
         amount_due_minor=999,
         amount_paid_minor=999,

@@ -64,3 +64,18 @@ async def test_a_checkout_made_before_it_became_ours_and_paid_after_it_is_not_im
     again = await took(shop)
 
     assert (again[grace].payments, shop.grants()) == (0, 0)
+
+
+async def test_an_invoice_of_before_keeps_its_tax_and_what_a_balance_paid(shop: Till) -> None:
+    grace = a_customer(shop, "grace@example.com", balance="-500", **{"address[country]": "DE"})
+    card = shop.stripe_post("/v1/payment_methods/pm_card_visa/attach", customer=grace)["id"]
+    form = {"customer": grace, "items[0][price]": price_of(shop, "plan_starter")}
+    shop.stripe_post(
+        "/v1/subscriptions", **form, default_payment_method=card, **{"automatic_tax[enabled]": "true"}
+    )
+
+    await took(shop)
+
+    assert shop.ask("SELECT paid_minor, from_balance_minor, tax_minor FROM tallybook.payments") == [
+        (689, 500, 190)
+    ]

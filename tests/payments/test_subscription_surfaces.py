@@ -10,7 +10,7 @@ import pytest
 from running_service import EMAIL, PASSWORD, Running, environment, run_cli
 
 from credit_sdk import Client
-from credit_sdk.errors import AlreadySubscribedError
+from credit_sdk.errors import AlreadySubscribedError, PromotionCodeError
 from payments.subscriber import Subscriber
 
 pytestmark = pytest.mark.timeout(180)
@@ -67,6 +67,39 @@ def test_a_plan_is_begun_paid_changed_and_ended_by_the_sdk(running: Running) -> 
     assert (leaving.cancel_at_period_end, staying.cancel_at_period_end) == (True, False)
     assert (ended.status, listed.status, listed.id) == ("canceled", "canceled", begun.id)
     assert wallet.available_micro == 100_000_000 + shown.credits_micro
+
+
+def test_a_plan_is_put_off_and_taken_back_by_the_sdk(running: Running) -> None:
+    with Client(running.base_url) as nobody:
+        token = nobody.sessions.create(EMAIL, PASSWORD).session_token
+    with Client(running.base_url, session_token=token) as client:
+        with pytest.raises(PromotionCodeError):
+            client.subscriptions.begin("plan_starter", promotion_code="SPRING25")
+        begun = client.subscriptions.begin("plan_starter", address={"country": "DE"})
+        assert begun.client_secret is not None
+        intent = begun.client_secret.partition("_secret")[0]
+        running.sandbox.http().post(
+            f"/v1/payment_intents/{intent}/confirm", data={"payment_method": "pm_card_visa"}
+        ).raise_for_status()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while client.subscriptions.get(begun.id).status != "active":
+            assert time.monotonic() < deadline, "the webhook does not come"
+            time.sleep(0.05)
+
+        shown = client.subscriptions.preview(begun.id, "plan_business", at="period_end")
+        waiting = client.subscriptions.change(begun.id, "plan_business", at="period_end")
+        back = client.subscriptions.change(begun.id, "plan_starter")
+        [invoice] = client.subscriptions.get(begun.id).invoices
+
+    assert (shown.effect, shown.charged_minor, shown.next_period_minor) == ("next_period", 0, 9999)
+    assert (waiting.plan, waiting.pending_plan, waiting.paid_plan) == (
+        "plan_business",
+        "plan_business",
+        "plan_starter",
+    )
+    assert waiting.pending_from == waiting.current_period_end
+    assert (back.plan, back.pending_plan, back.pending_from) == ("plan_starter", None, None)
+    assert (invoice.net_minor, invoice.tax_minor, invoice.total_minor) == (999, 0, 999)
 
 
 async def test_operators_see_and_end_subscriptions_on_the_command_line(ada: Subscriber) -> None:

@@ -197,6 +197,18 @@ class SubscriptionPaymentError(CreditError):
     default_code = "subscription_payment_failed"
 
 
+class PromotionCodeError(CreditError):
+    """The promotion code cannot be used for this; the fact ``reason`` says why."""
+
+    default_code = "promotion_code_invalid"
+
+
+class TaxLocationRequiredError(CreditError):
+    """Tax is reckoned by where the customer lives, which is not known: send an address along."""
+
+    default_code = "tax_location_required"
+
+
 class PlanChangeUnsupportedError(CreditError):
     """The plan cannot be changed to this one."""
 

@@ -8,13 +8,40 @@ from pydantic import Field
 
 from tallybook.api.deps import Body, UserId
 from tallybook.domain.identity.callers import Caller
+from tallybook.domain.payments.addresses import Address
 from tallybook.domain.payments.checkouts import Opened
+from tallybook.domain.payments.promotions import CODE_MAX
 from tallybook.usecases import checkouts
 from tallybook.usecases.context import Context
 from tallybook.usecases.subscriptions import opening
 
 ReturnUrl = Annotated[str, Field(min_length=1, max_length=2000, examples=["https://yourapp.com/success"])]
 Quantity = Annotated[int, Field(ge=1, le=1000)]
+PromotionCode = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=CODE_MAX,
+        description="What the buyer typed; taken where STRIPE_ALLOW_PROMOTION_CODES is on.",
+        examples=["SPRING25"],
+    ),
+]
+_AddressPart = Annotated[str | None, Field(min_length=1, max_length=200)]
+
+
+class AddressBody(Body):
+    """Where the customer lives, for Stripe Tax: it goes to Stripe, and is kept nowhere else."""
+
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$", description="ISO 3166.", examples=["DE"])]
+    postal_code: _AddressPart = None
+    state: _AddressPart = None
+    city: _AddressPart = None
+    line1: _AddressPart = None
+
+
+def address_of(body: AddressBody | None) -> Address | None:
+    """The address of a body, if it has one."""
+    return None if body is None else Address(**body.model_dump())
 
 
 class CheckoutTerms(Body):

@@ -78,6 +78,8 @@ STATUS: dict[str, int] = {
     "subscription_state": 409,
     "subscription_payment_failed": 402,
     "plan_change_unsupported": 422,
+    "promotion_code_invalid": 422,
+    "tax_location_required": 422,
     "fulfilment_busy": 503,
     "webhook_secret_missing": 503,
     "webhook_signature_invalid": 400,

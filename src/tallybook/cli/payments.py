@@ -50,6 +50,8 @@ def show_payment(context: typer.Context, payment: Number, as_json: AsJson = Fals
     facts = _row(found.payment) | {
         "source": str(found.payment.source),
         "reference": found.payment.reference,
+        "net": _money(found.payment, found.payment.net_minor),
+        "tax": _money(found.payment, found.payment.tax_minor),
         "lots": [lot.wire("lot") for lot in found.lots],
         "refundable": _money(found.payment, found.payment.refundable_minor),
         "receipt": found.payment.receipt_url,

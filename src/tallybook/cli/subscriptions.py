@@ -122,14 +122,15 @@ def _change(context: typer.Context, ask: Callable[[Context], Awaitable[changing.
 
 
 def _facts(found: Subscription) -> dict[str, Any]:
+    plan, quantity, price = found.coming
     return {
         "subscription": plain_id("sbs", found.subscription_id),
         "stripe": found.stripe_subscription_id,
         "user": found.user_id,
         "status": str(found.status),
-        "plan": found.lookup_key,
-        "quantity": found.quantity,
-        "price": str(found.price),
+        "plan": plan,
+        "quantity": quantity,
+        "price": str(price),
         "pending": found.pending_lookup_key,
         "ends": found.current_period_end,
         "cancels": found.cancel_at_period_end,

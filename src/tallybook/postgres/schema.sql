@@ -2883,9 +2883,17 @@ CREATE TABLE tallybook.subscriptions (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     followed_at timestamp with time zone,
+    stripe_promotion_code_id text,
+    stripe_schedule_id text,
+    next_lookup_key text,
+    next_price_id text,
+    next_quantity integer,
+    next_amount_minor bigint,
     CONSTRAINT subscriptions_amount_minor_check CHECK ((amount_minor >= 0)),
     CONSTRAINT subscriptions_check CHECK (((NOT holds_family) OR (status <> ALL (ARRAY['abandoned'::text, 'incomplete_expired'::text, 'canceled'::text])))),
     CONSTRAINT subscriptions_check1 CHECK (((stripe_subscription_id IS NULL) OR (stripe_customer_id IS NOT NULL))),
+    CONSTRAINT subscriptions_next_amount_minor_check CHECK ((next_amount_minor >= 0)),
+    CONSTRAINT subscriptions_next_quantity_check CHECK ((next_quantity >= 1)),
     CONSTRAINT subscriptions_quantity_check CHECK ((quantity >= 1)),
     CONSTRAINT subscriptions_status_check CHECK ((status = ANY (ARRAY['intended'::text, 'open'::text, 'abandoned'::text, 'incomplete'::text, 'incomplete_expired'::text, 'trialing'::text, 'active'::text, 'past_due'::text, 'unpaid'::text, 'paused'::text, 'canceled'::text]))),
     CONSTRAINT subscriptions_trial_days_check CHECK ((trial_days > 0))
@@ -2900,6 +2908,10 @@ COMMENT ON COLUMN tallybook.subscriptions.amount_minor IS 'What one costs for ea
 COMMENT ON COLUMN tallybook.subscriptions.paid_lookup_key IS 'The plan that the running period was paid for: after a downgrade it differs from lookup_key until the period is over.';
 
 COMMENT ON COLUMN tallybook.subscriptions.followed_at IS 'When Stripe was last asked.';
+
+COMMENT ON COLUMN tallybook.subscriptions.stripe_promotion_code_id IS 'The promotion code that it was begun with through the API; what a buyer types on Stripe''s page stays there.';
+
+COMMENT ON COLUMN tallybook.subscriptions.stripe_schedule_id IS 'The schedule at Stripe that brings next_price_id with the next period.';
 
 CREATE VIEW apps.stripe_subscriptions WITH (security_barrier='true') AS
  SELECT subscription_id AS id,
@@ -3427,6 +3439,7 @@ CREATE TABLE tallybook.payments (
     updated_at timestamp with time zone NOT NULL,
     receipt_url text,
     from_balance_minor bigint DEFAULT 0 NOT NULL,
+    tax_minor bigint DEFAULT 0 NOT NULL,
     CONSTRAINT payments_check CHECK (((refunded_micro + disputed_micro) <= credits_micro)),
     CONSTRAINT payments_credits_micro_check CHECK ((credits_micro >= 0)),
     CONSTRAINT payments_disputed_micro_check CHECK ((disputed_micro >= 0)),
@@ -3435,7 +3448,8 @@ CREATE TABLE tallybook.payments (
     CONSTRAINT payments_paid_minor_check CHECK ((paid_minor >= 0)),
     CONSTRAINT payments_refunded_micro_check CHECK ((refunded_micro >= 0)),
     CONSTRAINT payments_refunded_minor_check CHECK ((refunded_minor >= 0)),
-    CONSTRAINT payments_source_check CHECK ((source = ANY (ARRAY['checkout'::text, 'invoice'::text, 'top_up'::text, 'payment_form'::text, 'import'::text])))
+    CONSTRAINT payments_source_check CHECK ((source = ANY (ARRAY['checkout'::text, 'invoice'::text, 'top_up'::text, 'payment_form'::text, 'import'::text]))),
+    CONSTRAINT payments_tax_minor_check CHECK ((tax_minor >= 0))
 );
 
 COMMENT ON TABLE tallybook.payments IS 'Each payment that brought credits, once, and how much of it went back.';
@@ -3455,6 +3469,8 @@ COMMENT ON COLUMN tallybook.payments.steps IS 'How often credits moved for money
 COMMENT ON COLUMN tallybook.payments.receipt_url IS 'Stripe''s page about the payment, as it was named last.';
 
 COMMENT ON COLUMN tallybook.payments.from_balance_minor IS 'What the customer''s balance at Stripe paid beside paid_minor: it brought credits too, but is none to be refunded.';
+
+COMMENT ON COLUMN tallybook.payments.tax_minor IS 'The tax in what was paid, on top of the price or inside it: of paid_minor and from_balance_minor together.';
 
 ALTER TABLE tallybook.payments ALTER COLUMN payment_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME tallybook.payments_payment_id_seq
@@ -3746,6 +3762,7 @@ CREATE TABLE tallybook.subscription_invoices (
     posted_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    tax_minor bigint DEFAULT 0 NOT NULL,
     owed_micro bigint DEFAULT 0 NOT NULL,
     CONSTRAINT subscription_invoices_granted_micro_check CHECK ((granted_micro >= 0)),
     CONSTRAINT subscription_invoices_owed_micro_check CHECK ((owed_micro >= 0)),
@@ -3755,6 +3772,8 @@ CREATE TABLE tallybook.subscription_invoices (
 COMMENT ON TABLE tallybook.subscription_invoices IS 'The invoices of our subscriptions as Stripe has them, and what each did to credits.';
 
 COMMENT ON COLUMN tallybook.subscription_invoices.posted_at IS 'When its credits moved: they do once, whatever comes later.';
+
+COMMENT ON COLUMN tallybook.subscription_invoices.tax_minor IS 'The tax in total_minor; below zero in a credit.';
 
 COMMENT ON COLUMN tallybook.subscription_invoices.owed_micro IS 'What its lines take back in all; taken_back_micro is what of it there was to be taken.';
 

@@ -27,6 +27,7 @@ async def follow(tx: Transaction, now: datetime, subscription_id: int, report: I
         billing_reason=report.billing_reason,
         currency=report.currency,
         total_minor=report.total_minor,
+        tax_minor=report.tax_minor,
         amount_due_minor=report.amount_due_minor,
         amount_paid_minor=report.amount_paid_minor,
         hosted_invoice_url=report.hosted_invoice_url,

@@ -31,6 +31,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """The plan that a schedule brings with the next period; ``price`` is what one will cost."""
+
+    lookup_key: str
+    price: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """What is written down before Stripe is asked."""
 
@@ -41,6 +49,7 @@ class Attempt:
     checkout_id: int | None
     plan: Plan
     trial_days: int | None
+    promotion_code_id: str | None = None
 
 
 async def intend(tx: Transaction, now: datetime, attempt: Attempt) -> int | None:
@@ -63,6 +72,7 @@ async def intend(tx: Transaction, now: datetime, attempt: Attempt) -> int | None
         amount_minor=plan.price.minor,
         currency=plan.price.currency,
         trial_days=attempt.trial_days,
+        stripe_promotion_code_id=attempt.promotion_code_id,
     )
     return None if row is None else int(row["subscription_id"])
 
@@ -188,7 +198,13 @@ async def next_attempt(tx: Transaction, now: datetime, found: Subscription) -> N
 
 
 async def follow(
-    tx: Transaction, now: datetime, subscription_id: int, report: SubscriptionReport, plan: Plan
+    tx: Transaction,
+    now: datetime,
+    subscription_id: int,
+    report: SubscriptionReport,
+    *,
+    plan: Plan,
+    coming: Coming | None,
 ) -> None:
     """Write down what Stripe says; a subscription that has ended never lives again."""
     await tx.run(
@@ -214,6 +230,11 @@ async def follow(
         collection_paused=report.collection_paused,
         resumes_at=report.resumes_at,
         latest_invoice_id=report.latest_invoice_id,
+        stripe_schedule_id=report.schedule_id,
+        next_lookup_key=None if coming is None else coming.lookup_key,
+        next_price_id=report.next_price_id,
+        next_quantity=report.next_quantity,
+        next_amount_minor=None if coming is None else coming.price.minor,
     )
 
 

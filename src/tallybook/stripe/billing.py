@@ -10,6 +10,8 @@ from typing import Literal
 
 import stripe
 from stripe.params import (
+    CustomerUpdateParams,
+    CustomerUpdateParamsAddress,
     InvoiceCreatePreviewParams,
     InvoiceLineItemListParams,
     SubscriptionCreateParams,
@@ -17,10 +19,12 @@ from stripe.params import (
 )
 
 from tallybook.domain.errors import StripeRefusedError
+from tallybook.domain.payments.addresses import Address
 from tallybook.domain.payments.invoices import InvoiceReport
 from tallybook.domain.payments.subscriptions import SubscriptionReport
 from tallybook.stripe import billing_readings
 from tallybook.stripe.failures import patiently
+from tallybook.stripe.orders import Sales
 
 _NOT_FOUND = 404
 _LINES_AT_ONCE = 100
@@ -36,6 +40,7 @@ class SubscriptionOrder:
     trial_days: int | None
     payment_method_id: str | None
     metadata: Mapping[str, str]
+    promotion_code_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +59,16 @@ class BillingCalls:
     """Subscriptions and invoices, seen from here."""
 
     _client: stripe.StripeClient
+    _sales: Sales
 
     async def subscription(self, subscription_id: str) -> SubscriptionReport | None:
         """A subscription as it is right now, also one that has ended; None if Stripe has none of that id."""
         try:
             found = await patiently(
                 "subscriptions.retrieve",
-                lambda: self._client.v1.subscriptions.retrieve_async(subscription_id),
+                lambda: self._client.v1.subscriptions.retrieve_async(
+                    subscription_id, {"expand": ["schedule"]}
+                ),
             )
         except StripeRefusedError as refusal:
             if refusal.facts.get("stripe_status") == _NOT_FOUND:
@@ -84,11 +92,28 @@ class BillingCalls:
             wanted["trial_settings"] = {"end_behavior": {"missing_payment_method": "pause"}}
         if order.payment_method_id is not None:
             wanted["default_payment_method"] = order.payment_method_id
+        if order.promotion_code_id is not None:
+            wanted["discounts"] = [{"promotion_code": order.promotion_code_id}]
+        if self._sales.automatic_tax:
+            wanted["automatic_tax"] = {"enabled": True}
         made = await patiently(
             "subscriptions.create",
             lambda: self._client.v1.subscriptions.create_async(wanted, {"idempotency_key": idempotency_key}),
         )
         return billing_readings.subscription(made)
+
+    async def locate_customer(self, customer_id: str, address: Address) -> None:
+        """Tell where a customer lives; refused if no rate of tax can be found there. Repeated, it changes nothing."""
+        where: CustomerUpdateParamsAddress = {"country": address.country}
+        for name in ("postal_code", "state", "city", "line1"):
+            if (value := getattr(address, name)) is not None:
+                where[name] = value
+        wanted: CustomerUpdateParams = {"address": where}
+        if self._sales.automatic_tax:
+            wanted["tax"] = {"validate_location": "immediately"}
+        await patiently(
+            "customers.update", lambda: self._client.v1.customers.update_async(customer_id, wanted)
+        )
 
     async def attach_payment_method(
         self, payment_method_id: str, customer_id: str, *, idempotency_key: str

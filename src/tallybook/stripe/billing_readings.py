@@ -45,7 +45,21 @@ def subscription(found: stripe.Subscription) -> SubscriptionReport:
         our_id=metadata.get("subscription_id"),
         deployment=metadata.get("deployment"),
         created=moment(raw["created"]),
+        **_coming(raw.get("schedule")),
     )
+
+
+def _coming(schedule: object) -> dict[str, Any]:
+    """What a schedule brings with the next period; one that was not expanded says nothing of it."""
+    if not isinstance(schedule, Mapping):
+        return {"schedule_id": id_of(schedule)}
+    ends = (schedule.get("current_phase") or {}).get("end_date")
+    phase = next((one for one in schedule["phases"] if one["start_date"] == ends), None)
+    coming: dict[str, Any] = {"schedule_id": schedule["id"]}
+    if phase is not None:
+        [item, *_] = phase["items"]
+        coming |= {"next_price_id": id_of(item["price"]), "next_quantity": item.get("quantity") or 1}
+    return coming
 
 
 def client_secret(found: stripe.Subscription) -> str | None:
@@ -85,6 +99,7 @@ def invoice(found: stripe.Invoice, lines: Iterable[stripe.InvoiceLineItem]) -> I
         created=moment(raw["created"]),
         lines=tuple(_line(one.to_dict()) for one in lines),
         paid_at=_maybe_moment((raw.get("status_transitions") or {}).get("paid_at")),
+        tax_minor=sum(one["amount"] for one in raw.get("total_taxes") or []),
     )
 
 

@@ -86,11 +86,12 @@ def _refuse(what: str, failure: stripe.StripeError) -> NoReturn:
 
 
 def _declined(failure: stripe.StripeError) -> dict[str, str]:
-    """What a bank said, and the payment intent that it said it about: no webhook need ever tell."""
+    """Which parameter was wrong, or what a bank said of which payment intent: no webhook need ever tell."""
     body = failure.json_body
     error = body.get("error") if isinstance(body, Mapping) else None
     error = error if isinstance(error, Mapping) else {}
     told = {
+        "stripe_param": error.get("param"),
         "stripe_decline_code": error.get("decline_code"),
         "stripe_payment_intent": id_of(error.get("payment_intent")),
     }

@@ -5,20 +5,18 @@ Each write takes an idempotency key from the caller, who wrote its intent down f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Any
 
 import stripe
 from stripe import V1Services
-from stripe.params import PriceCreateParams, PriceListParams
 from stripe.params.checkout import SessionCreateParams
 
 from tallybook.domain.errors import StripeNotConfiguredError, StripeRefusedError
-from tallybook.domain.money import Money
-from tallybook.domain.payments.reports import AccountReport, PriceReport, SessionReport
+from tallybook.domain.payments.reports import AccountReport, SessionReport
 from tallybook.stripe import readings
 from tallybook.stripe.billing import BillingCalls
+from tallybook.stripe.catalog import CatalogCalls
 from tallybook.stripe.failures import patiently
 from tallybook.stripe.orders import Sales, SessionOrder
 
@@ -41,7 +39,7 @@ class _Http(stripe.HTTPXClient):
         return args, {**options, "content": post_data or None}
 
 
-class StripeGateway(BillingCalls):
+class StripeGateway(BillingCalls, CatalogCalls):
     """Stripe, seen from here. Safe to share between tasks; ``close`` it at the end."""
 
     def __init__(
@@ -66,6 +64,11 @@ class StripeGateway(BillingCalls):
             max_network_retries=_NETWORK_RETRIES,
             http_client=self._http,
         )
+
+    @property
+    def sales(self) -> Sales:
+        """How we sell: whether codes are taken, and tax reckoned."""
+        return self._sales
 
     @property
     def v1(self) -> V1Services:
@@ -104,90 +107,6 @@ class StripeGateway(BillingCalls):
                 return True
             raise
         return readings.is_deleted(found)
-
-    async def price(self, price_id: str) -> PriceReport | None:
-        """A price with its product, or None if Stripe has none of that id."""
-        try:
-            found = await patiently(
-                "prices.retrieve",
-                lambda: self._client.v1.prices.retrieve_async(price_id, {"expand": ["product"]}),
-            )
-        except StripeRefusedError as refusal:
-            if refusal.facts.get("stripe_status") == _NOT_FOUND:
-                return None
-            raise
-        return readings.price(found)
-
-    async def prices_by_lookup_key(self, lookup_keys: Sequence[str]) -> dict[str, PriceReport]:
-        """The active prices that hold these lookup keys (at most 10 are asked for at once)."""
-        found: dict[str, PriceReport] = {}
-        for start in range(0, len(lookup_keys), 10):
-            wanted: PriceListParams = {
-                "lookup_keys": list(lookup_keys[start : start + 10]),
-                "active": True,
-                "limit": 10,
-                "expand": ["data.product"],
-            }
-            page = await patiently("prices.list", partial(self._client.v1.prices.list_async, wanted))
-            for one in page.data:
-                assert one.lookup_key is not None
-                found[one.lookup_key] = readings.price(one)
-        return found
-
-    async def create_product(
-        self, *, name: str, description: str, metadata: Mapping[str, str], idempotency_key: str
-    ) -> str:
-        """A new product; gives the id."""
-        made = await patiently(
-            "products.create",
-            lambda: self._client.v1.products.create_async(
-                {"name": name, "description": description, "metadata": dict(metadata)},
-                {"idempotency_key": idempotency_key},
-            ),
-        )
-        return made.id
-
-    async def update_product(self, product_id: str, *, name: str, description: str) -> None:
-        """Say something else about a product."""
-        await patiently(
-            "products.update",
-            lambda: self._client.v1.products.update_async(
-                product_id, {"name": name, "description": description, "active": True}
-            ),
-        )
-
-    async def create_price(
-        self,
-        product_id: str,
-        *,
-        price: Money,
-        interval: str | None,
-        lookup_key: str,
-        idempotency_key: str,
-    ) -> str:
-        """A new price that takes the lookup key over from any older one; gives the id."""
-        wanted: PriceCreateParams = {
-            "product": product_id,
-            "currency": price.currency,
-            "unit_amount": price.minor,
-            "lookup_key": lookup_key,
-            "transfer_lookup_key": True,
-            "metadata": {"tallybook_lookup_key": lookup_key},
-        }
-        if interval is not None:
-            wanted["recurring"] = {"interval": cast("Literal['day', 'month', 'week', 'year']", interval)}
-        made = await patiently(
-            "prices.create",
-            lambda: self._client.v1.prices.create_async(wanted, {"idempotency_key": idempotency_key}),
-        )
-        return made.id
-
-    async def retire_price(self, price_id: str) -> None:
-        """Sell at this price no more; sessions that are open with it stay as they are."""
-        await patiently(
-            "prices.update",
-            lambda: self._client.v1.prices.update_async(price_id, {"active": False}),
-        )
 
     async def open_session(self, order: SessionOrder, *, idempotency_key: str) -> SessionReport:
         """A hosted Checkout Session; in payment mode with an invoice made for the receipt."""

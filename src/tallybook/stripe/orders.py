@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, cast
 
-from stripe.params.checkout import SessionCreateParamsLineItem
+from stripe.params.checkout import SessionCreateParamsLineItem, SessionCreateParamsLineItemPriceData
 
 from tallybook.domain.money import Money
 
@@ -24,6 +25,7 @@ class InlinePrice:
 
     product_id: str
     unit: Money
+    tax_behavior: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,11 @@ class SessionOrder:
         if self.inline is None:
             return {"price": self.price_id, "quantity": self.quantity}
         unit = self.inline.unit
-        return {
-            "price_data": {
-                "currency": unit.currency,
-                "product": self.inline.product_id,
-                "unit_amount": unit.minor,
-            },
-            "quantity": self.quantity,
+        price: SessionCreateParamsLineItemPriceData = {
+            "currency": unit.currency,
+            "product": self.inline.product_id,
+            "unit_amount": unit.minor,
         }
+        if self.inline.tax_behavior is not None:
+            price["tax_behavior"] = cast('Literal["exclusive", "inclusive"]', self.inline.tax_behavior)
+        return {"price_data": price, "quantity": self.quantity}

@@ -45,7 +45,6 @@ def session(found: stripe.checkout.Session) -> SessionReport:
         amount_total=raw["amount_total"],
         amount_discount=details.get("amount_discount", 0),
         amount_tax=details.get("amount_tax", 0),
-        amount_shipping=details.get("amount_shipping") or 0,
         currency=raw["currency"],
         customer_id=id_of(raw.get("customer")),
         payment_intent_id=id_of(intent),
@@ -79,4 +78,6 @@ def price(found: stripe.Price) -> PriceReport:
         interval=recurring["interval"] if recurring else None,
         lookup_key=raw.get("lookup_key"),
         active=raw["active"],
+        tax_behavior=raw.get("tax_behavior") or "unspecified",
+        tax_code=id_of(product.get("tax_code")),
     )

@@ -186,12 +186,14 @@ async def opened(
     return found
 
 
-def _inline(checkout: Checkout, link: Link | None) -> InlinePrice | None:
+def _inline(ctx: Context, checkout: Checkout, link: Link | None) -> InlinePrice | None:
     """The price to be sent along, for a currency that the Stripe price is not in."""
     if link is None or checkout.price.currency == link.price.currency:
         return None
     unit = Money(checkout.price.minor // checkout.quantity, checkout.price.currency)
-    return InlinePrice(product_id=link.product_id, unit=unit)
+    sold = ctx.catalog.by_lookup_key(checkout.lookup_key)
+    tax_behavior = None if sold is None else sold.taxing.behavior
+    return InlinePrice(product_id=link.product_id, unit=unit, tax_behavior=tax_behavior)
 
 
 async def _session(
@@ -219,7 +221,7 @@ async def _session(
             "lookup_key": checkout.lookup_key,
             "deployment": deployment,
         },
-        inline=_inline(checkout, link),
+        inline=_inline(ctx, checkout, link),
         subscribes=subscribing is not None,
         subscription_metadata=subscribing.metadata if subscribing is not None else {},
         trial_days=subscribing.trial_days if subscribing is not None else None,

@@ -137,6 +137,16 @@ def _digest(*words: str) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:32]
 
 
+def _words(product: Product) -> list[str]:
+    """What Stripe is told of a product; one without a tax code keeps the key that it had before there were any."""
+    code = product.taxing.code
+    return [product.name, product.description, *([] if code is None else [code])]
+
+
+def _taxed(product: Product) -> str:
+    return "" if product.taxing.behavior is None else f":{product.taxing.behavior}"
+
+
 async def _carry_out(how: _Push, product: Product, change: Change) -> Link:
     key = f"catalog:{how.deployment}:{product.lookup_key}"
     product_id, price_id = change.product_id, change.price_id
@@ -144,30 +154,39 @@ async def _carry_out(how: _Push, product: Product, change: Change) -> Link:
         product_id = await how.stripe.create_product(
             name=product.name,
             description=product.description,
+            tax_code=product.taxing.code,
             metadata={
                 "tallybook_lookup_key": product.lookup_key,
                 "tallybook_deployment": how.deployment,
             },
-            idempotency_key=f"{key}:product:{_digest(product.name, product.description)}",
+            idempotency_key=f"{key}:product:{_digest(*_words(product))}",
         )
-    elif change.action in ("rename", "reprice"):
-        await how.stripe.update_product(product_id, name=product.name, description=product.description)
+    elif change.action in ("rename", "reprice", "retax"):
+        await how.stripe.update_product(
+            product_id,
+            name=product.name,
+            description=product.description,
+            tax_code=product.taxing.code,
+        )
     if change.action in ("create", "reprice"):
         new_price_id = await how.stripe.create_price(
             product_id,
             price=product.price,
             interval=product.interval,
+            tax_behavior=product.taxing.behavior,
             lookup_key=product.lookup_key,
             # The price that is replaced is in the key: going back to an old amount is a new request.
             idempotency_key=(
                 f"{key}:price:{product_id}:{product.price.minor}{product.price.currency}"
-                f":{product.interval}:{price_id}"
+                f":{product.interval}:{price_id}{_taxed(product)}"
             ),
         )
         if price_id is not None:
             await how.stripe.retire_price(price_id)
         price_id = new_price_id
     assert price_id is not None
+    if change.action == "retax" and product.taxing.behavior is not None:
+        await how.stripe.tax_price(price_id, product.taxing.behavior)
     return Link(
         lookup_key=product.lookup_key,
         product_id=product_id,

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tallybook.domain.catalog.links import Link
-from tallybook.domain.catalog.products import Product
 from tallybook.domain.diagnosis import stripe_setup as setup
 from tallybook.domain.diagnosis.findings import Finding, Verdict, fine, note, wrong
 from tallybook.domain.errors import BillingError, StripeUnavailableError
-from tallybook.domain.money import MICRO
 from tallybook.domain.payments.endpoints import judged, subscribed_types
 from tallybook.domain.payments.inbox import InboxFigures, Selection
 from tallybook.domain.payments.sightings import SecretUse, Sighting, uses
@@ -21,12 +19,11 @@ from tallybook.postgres.installation import Condition
 from tallybook.security.anchor_files import AnchorFolder
 from tallybook.security.fingerprints import fingerprint
 from tallybook.stripe import endpoints as stripe_endpoints
+from tallybook.stripe import taxes
 from tallybook.stripe.gateway import configured
 from tallybook.usecases.context import Context
 
 SERVER_VERSION_MIN = 160_000
-
-
 WORKER_LATE = timedelta(minutes=10)
 UNDELIVERED_SINCE = timedelta(days=3)
 UNDELIVERED_UNTIL = timedelta(minutes=10)
@@ -72,6 +69,7 @@ async def examine(ctx: Context) -> list[Finding]:
         *account,
         *_catalog(ctx, kept.condition),
         *(await _prices(ctx, kept.links) if reachable else []),
+        *(await _tax(ctx) if reachable else []),
         *(await _endpoints(ctx, kept.account) if reachable else []),
         *setup.versions(kept.sightings, ctx.clock()),
         *setup.other_mode(kept.of_other_mode, livemode=ctx.livemode),
@@ -176,7 +174,7 @@ def _catalog(ctx: Context, condition: Condition) -> Iterator[Finding]:
         )
     else:
         yield fine("Catalogue", f"{len(on_sale)} products on sale, all at Stripe")
-    yield from _same_credits_other_price(on_sale)
+    yield from setup.same_credits_other_price(on_sale)
 
 
 async def _prices(ctx: Context, links: dict[str, Link]) -> list[Finding]:
@@ -195,6 +193,14 @@ async def _prices(ctx: Context, links: dict[str, Link]) -> list[Finding]:
         found.append(setup.price(product, price_id, report))
     faults = [finding for finding in found if finding is not None]
     return faults or [fine("Prices at Stripe", f"{len(found)} as the catalogue says")]
+
+
+async def _tax(ctx: Context) -> list[Finding]:
+    stripe = configured(ctx.stripe)
+    try:
+        return setup.tax(await taxes.missing(stripe)) if stripe.sales.automatic_tax else []
+    except BillingError as refusal:
+        return [note("tax_unreadable", "Stripe Tax", refusal.message, setup.TAX_ADVICE)]
 
 
 async def _endpoints(ctx: Context, account: Account | None) -> list[Finding]:
@@ -224,21 +230,6 @@ async def _endpoints(ctx: Context, account: Account | None) -> list[Finding]:
             here = await inbox.page(tx, Selection(event_ids=tuple(missed)), before=None, limit=len(missed))
         missed = [event_id for event_id in missed if event_id not in {event.event_id for event in here}]
     return [*setup.endpoints(found, livemode=ctx.livemode), *setup.undelivered(missed)]
-
-
-def _same_credits_other_price(on_sale: tuple[Product, ...]) -> Iterator[Finding]:
-    """Documents 002 and 003 sell 1,000 credits for $10 and for $60; whoever sells both should know."""
-    once = [product for product in on_sale if product.mode == "payment"]
-    for number, one in enumerate(once):
-        for other in once[number + 1 :]:
-            if one.credits == other.credits and one.price != other.price:
-                yield note(
-                    "same_credits_other_price",
-                    "Prices",
-                    f"{one.credits.micro // MICRO:,} credits cost {one.price} as {one.lookup_key} and"
-                    f" {other.price} as {other.lookup_key}",
-                    "Switch one family off in the catalogue, unless you mean it.",
-                )
 
 
 def _operation(condition: Condition, figures: InboxFigures) -> Iterator[Finding]:

@@ -223,6 +223,7 @@ async def _record(
             lookup_key=checkout.lookup_key,
             description=f"{checkout.product_name} x {checkout.quantity}",
             price=Money(report.amount_total, checkout.price.currency),
+            tax_minor=report.amount_tax,
             lots=((granted, checkout.credits),),
             receipt_url=report.receipt_url,
         ),

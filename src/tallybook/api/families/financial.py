@@ -208,7 +208,7 @@ async def subscription_summary(ctx: Ctx, caller: CallerDep, user_id: UserInPath)
         total_subscriptions=len(found.live) + len(found.ended),
         subscription_id=None if newest is None else newest.stripe_subscription_id,
         status=None if newest is None else str(newest.status),
-        plan=None if newest is None else newest.lookup_key,
+        plan=None if newest is None else newest.coming[0],
         amount=None if newest is None else newest.price.minor * newest.quantity,
         currency=None if newest is None else newest.price.currency,
         credits_per_period=None if found.credits is None else found.credits.number(),

@@ -8,7 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 
-from tallybook.api.buying import CheckoutTerms, Quantity, open_checkout
+from tallybook.api.buying import (
+    AddressBody,
+    CheckoutTerms,
+    PromotionCode,
+    Quantity,
+    address_of,
+    open_checkout,
+)
 from tallybook.api.deps import (
     Body,
     CallerDep,
@@ -22,7 +29,7 @@ from tallybook.api.families.webhooks import EVENT_BODY, SignatureHeader, raw_bod
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.domain.payments.subscriptions import Subscription
 from tallybook.usecases import catalog, intake
-from tallybook.usecases.subscriptions import changing, opening, viewing
+from tallybook.usecases.subscriptions import beginning, changing, viewing
 
 router = APIRouter(prefix="/api/stripe", tags=["stripe"], route_class=StrictJsonRoute)
 
@@ -40,6 +47,8 @@ class SubscribeBody(Body):
     user_id: UserId | None = None
     payment_method_id: Annotated[str | None, Field(max_length=255, examples=["pm_123"])] = None
     quantity: Quantity = 1
+    promotion_code: PromotionCode | None = None
+    address: AddressBody | None = None
 
 
 class SessionData(Shape):
@@ -152,19 +161,21 @@ async def create_checkout_session(
 @router.post(
     "/create-subscription",
     summary="Begin a subscription",
-    responses=problems(400, 401, 403, 404, 409, 502),
+    responses=problems(400, 401, 403, 404, 409, 422, 502),
 )
 async def create_subscription(
     ctx: Ctx, caller: CallerDep, key: OptionalIdempotencyKey, body: SubscribeBody
 ) -> BegunShape:
     """For a payment form: nothing is charged or granted before it has paid."""
-    begun = await opening.begin(
+    begun = await beginning.begin(
         ctx,
         caller,
         reference=body.price_id,
         quantity=body.quantity,
         user_id=body.user_id,
         payment_method_id=body.payment_method_id,
+        promotion_code=body.promotion_code,
+        address=address_of(body.address),
         key=key,
     )
     found, secret = begun.subscription, begun.client_secret
@@ -241,15 +252,16 @@ def _product(offer: catalog.Offer) -> ProductShape:
 
 
 def _subscription(found: Subscription) -> dict[str, Any]:
+    plan, quantity, price = found.coming
     return {
         "id": found.stripe_subscription_id,
         "user_id": found.user_id,
         "status": str(found.status),
-        "plan": found.lookup_key,
-        "price_id": found.stripe_price_id,
-        "quantity": found.quantity,
-        "amount": found.price.minor,
-        "currency": found.price.currency,
+        "plan": plan,
+        "price_id": found.next_price_id or found.stripe_price_id,
+        "quantity": quantity,
+        "amount": price.minor,
+        "currency": price.currency,
         "current_period_start": found.current_period_start,
         "current_period_end": found.current_period_end,
         "trial_end": found.trial_end,

@@ -44,12 +44,17 @@ class PaymentShape(Shape):
     stripe_reference: str = Field(examples=["cs_test_123"])
     description: str = Field(examples=["Starter x 1"])
     product: str | None = Field(examples=["package_starter"])
-    amount_minor: int = Field(examples=[1000])
+    amount_minor: int = Field(description="What was paid in money, tax and all.", examples=[1190])
+    net_minor: int = Field(description="The total without its tax.", examples=[1000])
+    tax_minor: int = Field(examples=[190])
+    total_minor: int = Field(
+        description="Net and tax together: also what the customer's balance at Stripe paid.", examples=[1190]
+    )
     currency: str = Field(examples=["usd"])
     credits_micro: int = Field(examples=[1_000_000_000])
     refunded_minor: int = Field(examples=[0])
     disputed_minor: int = Field(description="What open and lost disputes keep.", examples=[0])
-    refundable_minor: int = Field(examples=[1000])
+    refundable_minor: int = Field(examples=[1190])
     taken_back_micro: int = Field(description="Credits taken back for both.", examples=[0])
     receipt_url: str | None = Field(examples=[None])
     paid_at: datetime
@@ -66,6 +71,9 @@ class PaymentShape(Shape):
             description=payment.description,
             product=payment.lookup_key,
             amount_minor=payment.paid.minor,
+            net_minor=payment.net_minor,
+            tax_minor=payment.tax_minor,
+            total_minor=payment.value_minor,
             currency=payment.paid.currency,
             credits_micro=payment.credits.micro,
             refunded_minor=payment.refunded_minor,

@@ -28,6 +28,7 @@ class SubscriptionShape(Shape):
     pending_plan: str | None = Field(
         description="The same, if the running period was paid for as another one.", examples=[None]
     )
+    pending_from: datetime | None = Field(description="When it begins.", examples=[None])
     paid_plan: str | None = Field(
         description="What the running period was paid for.", examples=["plan_professional"]
     )
@@ -52,17 +53,20 @@ class SubscriptionShape(Shape):
 
 def facts(found: Subscription) -> dict[str, Any]:
     """What callers see of a subscription, by name."""
+    plan, quantity, price = found.coming
+    pending = found.pending_lookup_key
     return {
         "id": plain_id("sbs", found.subscription_id),
         "stripe_subscription_id": found.stripe_subscription_id,
         "user_id": found.user_id,
         "status": found.status.value,
-        "plan": found.lookup_key,
-        "pending_plan": found.pending_lookup_key,
+        "plan": plan,
+        "pending_plan": pending,
+        "pending_from": None if pending is None else found.current_period_end,
         "paid_plan": found.paid_lookup_key if found.period_is_paid else None,
-        "quantity": found.quantity,
-        "amount_minor": found.price.minor,
-        "currency": found.price.currency,
+        "quantity": quantity,
+        "amount_minor": price.minor,
+        "currency": price.currency,
         "current_period_start": found.current_period_start,
         "current_period_end": found.current_period_end,
         "trial_end": found.trial_end,
@@ -88,6 +92,9 @@ class InvoiceShape(Shape):
     number: str | None
     status: str = Field(examples=["paid"])
     billing_reason: str | None = Field(examples=["subscription_cycle"])
+    net_minor: int = Field(description="The total without its tax.")
+    tax_minor: int
+    total_minor: int
     amount_due_minor: int
     amount_paid_minor: int
     currency: str
@@ -106,6 +113,9 @@ class InvoiceShape(Shape):
             number=known.number,
             status=known.status,
             billing_reason=known.billing_reason,
+            net_minor=known.total_minor - known.tax_minor,
+            tax_minor=known.tax_minor,
+            total_minor=known.total_minor,
             amount_due_minor=known.amount_due_minor,
             amount_paid_minor=known.amount_paid_minor,
             currency=known.currency,

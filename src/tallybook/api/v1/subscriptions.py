@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BeforeValidator, Field
 
-from tallybook.api.buying import Quantity
+from tallybook.api.buying import AddressBody, PromotionCode, Quantity, address_of
 from tallybook.api.deps import Body, CallerDep, Ctx, IdempotencyKey, UserId, problems
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.api.v1.subscription_shapes import (
@@ -19,7 +19,7 @@ from tallybook.api.v1.subscription_shapes import (
     SubscriptionShape,
     facts,
 )
-from tallybook.usecases.subscriptions import changing, opening, plans, viewing
+from tallybook.usecases.subscriptions import beginning, changing, plans, viewing
 
 router = APIRouter(
     prefix="/v1/subscriptions",
@@ -27,7 +27,7 @@ router = APIRouter(
     route_class=StrictJsonRoute,
     responses=problems(401, 403, 404),
 )
-_ASKS_STRIPE = problems(400, 402, 409, 502)
+_ASKS_STRIPE = problems(400, 402, 409, 422, 502)
 Plan = Annotated[
     str,
     Field(
@@ -47,6 +47,7 @@ def _text(value: object) -> object:
     return value
 
 
+AtPeriodEnd = Literal["period_end"] | None
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text)]
 
 
@@ -57,14 +58,20 @@ class BeginBody(Body):
     quantity: Quantity = 1
     user_id: UserId | None = None
     payment_method: Annotated[str | None, Field(max_length=255, examples=["pm_123"])] = None
+    promotion_code: PromotionCode | None = None
+    address: AddressBody | None = None
 
 
 class ChangeBody(Body):
-    """Another plan, another quantity, or both; ``proration_date`` is a preview's, for the same price."""
+    """Another plan, another quantity, or both; ``proration_date`` is a preview's, for the same price.
+
+    ``at`` has a dearer plan wait for the next period; a cheaper one does anyway.
+    """
 
     price: Plan
     quantity: Quantity | None = None
     proration_date: Moment | None = None
+    at: AtPeriodEnd = None
 
 
 class CancelBody(Body):
@@ -84,13 +91,15 @@ async def begin_subscription(
     ctx: Ctx, caller: CallerDep, key: IdempotencyKey, body: BeginBody, response: Response
 ) -> BegunShape:
     """For a payment form of your own; POST /v1/checkouts with mode subscription opens Stripe's page instead."""
-    begun = await opening.begin(
+    begun = await beginning.begin(
         ctx,
         caller,
         reference=body.price,
         quantity=body.quantity,
         user_id=body.user_id,
         payment_method_id=body.payment_method,
+        promotion_code=body.promotion_code,
+        address=address_of(body.address),
         key=key,
     )
     if begun.replayed:
@@ -125,9 +134,12 @@ async def preview_change(
     subscription: str,
     price: Annotated[str, Query(min_length=1, max_length=255)],
     quantity: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    at: Annotated[AtPeriodEnd, Query(description="As for the change.")] = None,
 ) -> PreviewShape:
     """What a change of plan would cost and bring now; nothing happens."""
-    found = await plans.preview(ctx, caller, subscription, plan=price, quantity=quantity)
+    found = await plans.preview(
+        ctx, caller, subscription, plan=price, quantity=quantity, at_period_end=at is not None
+    )
     return PreviewShape.from_domain(found)
 
 
@@ -143,6 +155,7 @@ async def change_plan(
         plan=body.price,
         quantity=body.quantity,
         proration_date=body.proration_date,
+        at_period_end=body.at is not None,
         key=key,
     )
     return _changed(changed, response)

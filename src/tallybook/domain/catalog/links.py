@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tallybook.domain.catalog.products import Catalog, Product
+from tallybook.domain.catalog.taxes import UNSPECIFIED
 from tallybook.domain.money import Money
 from tallybook.domain.payments.reports import PriceReport
 
@@ -53,7 +54,13 @@ def difference(product: Product, found: PriceReport | None) -> Change:
     if found.price != product.price or found.interval != product.interval:
         detail = f"{found.price or 'another kind of price'} becomes {product.price}"
         return Change(lookup_key=key, action="reprice", detail=detail, **known)
-    if (found.product_name, found.product_description) != (product.name, product.description):
-        detail = "name or description"
+    behavior = product.taxing.behavior
+    if behavior not in (None, found.tax_behavior):
+        # Stripe lets it be said once; after that only another price is taxed otherwise.
+        action = "retax" if found.tax_behavior == UNSPECIFIED else "reprice"
+        return Change(lookup_key=key, action=action, detail=f"tax is {behavior}", **known)
+    said = (found.product_name, found.product_description)
+    if said != (product.name, product.description) or product.taxing.code not in (None, found.tax_code):
+        detail = "name, description or tax code"
         return Change(lookup_key=key, action="rename", detail=detail, **known)
     return Change(lookup_key=key, action="unchanged", detail=str(product.price), **known)

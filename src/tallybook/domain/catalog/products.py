@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from tallybook.domain.catalog.taxes import KEYS as TAX_KEYS
+from tallybook.domain.catalog.taxes import Taxing, parse_taxing
 from tallybook.domain.errors import AmountOutOfRangeError, CatalogError
 from tallybook.domain.money import Credits, Money
 from tallybook.domain.rates import MINOR_MAX, Rate, chargeable, parse_prices, parse_rates
@@ -22,6 +24,7 @@ _INTERVALS = ("day", "week", "month", "year")
 _TEXT_MAX = 500
 _CREDITS_MAX = 1_000_000
 _NO_CREDITS = Credits(0)
+_BY_STRIPE = Taxing()
 _OF_PLANS = {"interval", "plan_family", "credits_expire", "trial_days", "trial_credits"}
 _TRIAL_DAYS_MAX = 730
 """The most that Stripe allows: https://docs.stripe.com/api/subscriptions/create (trial_period_days)."""
@@ -69,6 +72,7 @@ class Product:
     trial_days: int | None = None
     trial_credits: Credits = _NO_CREDITS
     prices: tuple[Money, ...] = ()
+    taxing: Taxing = _BY_STRIPE
 
     def price_in(self, currency: str) -> Money | None:
         """What one costs in another currency than its own, if it is sold in it."""
@@ -106,12 +110,11 @@ class Catalog:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as problem:
             raise CatalogError(f"The catalogue is not valid TOML: {problem}.") from None
-        known = {"currency", "families", "rates", *(family.section for family in Family)}
+        known = {"currency", "families", "rates", *TAX_KEYS, *(family.section for family in Family)}
         _refuse_unknown("the catalogue", document, known)
-        currency = document.get("currency", "usd")
         switches = _switches(document.get("families", {}))
         products = tuple(
-            _product(family, place, line, currency, enabled=switches[family])
+            _product(family, place, line, document, enabled=switches[family])
             for family in Family
             for place, line in enumerate(_lines(document, family))
         )
@@ -180,13 +183,13 @@ def _product(
     family: Family,
     place: int,
     line: Mapping[str, Any],
-    currency: object,
+    common: Mapping[str, Any],
     *,
     enabled: bool,
 ) -> Product:
     at = f"{family.section}[{place}]"
     known = {"lookup_key", "name", "description", "credits", "amount_minor", "currency"}
-    known |= {"aliases", "badge", "enabled"}
+    known |= {"aliases", "badge", "enabled", *TAX_KEYS}
     if family is not Family.PLAN:
         known.add("prices")
     known |= {Family.PACKAGE: {"id"}, Family.PACK: set(), Family.PLAN: _OF_PLANS}[family]
@@ -195,7 +198,7 @@ def _product(
     if not _LOOKUP_KEY.fullmatch(key):
         raise CatalogError(f"{at}.lookup_key: use lower-case letters, digits and _ only.")
     at = f"{family.section}.{key}"
-    money_in = line.get("currency", currency)
+    money_in = line.get("currency", common.get("currency", "usd"))
     if not isinstance(money_in, str) or not _CURRENCY.fullmatch(money_in):
         raise CatalogError(f"{at}.currency: use a three-letter code in lower case, such as usd.")
     interval = line.get("interval")
@@ -217,6 +220,7 @@ def _product(
         badge=_text(at, line, "badge") if "badge" in line else None,
         enabled=enabled and own_switch,
         prices=parse_prices(at, line.get("prices", {}), price),
+        taxing=parse_taxing(at, line, common),
         **(_of_plan(at, line) if family is Family.PLAN else {}),
     )
 

@@ -10,11 +10,15 @@ from datetime import datetime, timedelta
 
 from tallybook.domain.catalog.products import Product
 from tallybook.domain.diagnosis.findings import Finding, fine, note, wrong
+from tallybook.domain.money import MICRO
 from tallybook.domain.payments.endpoints import INTAKE_URLS, Endpoint, EndpointFault
 from tallybook.domain.payments.reports import PriceReport
 from tallybook.domain.payments.sightings import SecretState, SecretUse, Sighting, drifted
 
 RECENT = timedelta(days=7)
+TAX_ADVICE = (
+    "See the dashboard's settings of Tax, or switch STRIPE_AUTOMATIC_TAX off: until then nobody can pay."
+)
 _FOREIGN_SECRETS = {
     "sk_": "a secret key",
     "rk_": "a restricted key",
@@ -170,6 +174,28 @@ def price(product: Product, price_id: str, report: PriceReport | None) -> Findin
             "Stripe's amount is charged: change the catalogue, or run tallybook catalog push.",
         )
     return None
+
+
+def same_credits_other_price(on_sale: Sequence[Product]) -> Iterator[Finding]:
+    """Documents 002 and 003 sell 1,000 credits for $10 and for $60; whoever sells both should know."""
+    once = [product for product in on_sale if product.mode == "payment"]
+    for number, one in enumerate(once):
+        for other in once[number + 1 :]:
+            if one.credits == other.credits and one.price != other.price:
+                yield note(
+                    "same_credits_other_price",
+                    "Prices",
+                    f"{one.credits.micro // MICRO:,} credits cost {one.price} as {one.lookup_key} and"
+                    f" {other.price} as {other.lookup_key}",
+                    "Switch one family off in the catalogue, unless you mean it.",
+                )
+
+
+def tax(missing: Sequence[str]) -> list[Finding]:
+    """Whether Stripe can reckon the taxes that are switched on; ``missing`` is what it still wants to be told."""
+    if not missing:
+        return [fine("Stripe Tax", "set up")]
+    return [wrong("tax_not_set_up", "Stripe Tax", f"Stripe misses {', '.join(missing)}", TAX_ADVICE)]
 
 
 def endpoints(found: Sequence[Endpoint], *, livemode: bool) -> Iterator[Finding]:

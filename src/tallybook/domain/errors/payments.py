@@ -119,6 +119,18 @@ class SubscriptionPaymentError(BillingError):
     code = "subscription_payment_failed"
 
 
+class PromotionCodeError(BillingError):
+    """This promotion code cannot be used for this purchase."""
+
+    code = "promotion_code_invalid"
+
+
+class TaxLocationRequiredError(BillingError):
+    """Tax is reckoned by where the customer lives, and Stripe does not know that yet: send an address along."""
+
+    code = "tax_location_required"
+
+
 class PlanChangeUnsupportedError(BillingError):
     """The plan cannot be changed to this one: cancel it at the end of its period and subscribe anew."""
 

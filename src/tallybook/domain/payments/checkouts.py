@@ -170,9 +170,7 @@ def _judge_paid(report: SessionReport) -> Judgement:
 
 
 def _mismatch(checkout: Checkout, report: SessionReport, *, livemode: bool) -> str | None:
-    """The first thing in which the report is not about what we sold; discounts, tax and shipping may be."""
-    subtotal, total = report.amount_subtotal, report.amount_total
-    extras = report.amount_tax + report.amount_shipping
+    """The first thing in which the report is not about what we sold."""
     checks = {
         "session": report.id == checkout.stripe_session_id,
         "livemode": report.livemode == livemode,
@@ -180,12 +178,15 @@ def _mismatch(checkout: Checkout, report: SessionReport, *, livemode: bool) -> s
         "customer": report.customer_id == checkout.stripe_customer_id,
         "currency": report.currency == checkout.price.currency,
         # Nothing follows from a plan's session, whose trial costs nothing: each of its invoices is judged by itself.
-        "amount": checkout.mode == "subscription"
-        or (
-            subtotal == checkout.price.minor
-            and total is not None
-            # Tax is either on top of the subtotal or already inside it.
-            and total + report.amount_discount in (subtotal, subtotal + extras)
-        ),
+        "amount": checkout.mode == "subscription" or _costs_what_we_said(checkout, report),
     }
     return next((name for name, good in checks.items() if not good), None)
+
+
+def _costs_what_we_said(checkout: Checkout, report: SessionReport) -> bool:
+    """The price that was bound, less a discount, with tax on top of the rest or inside it; not one unit otherwise."""
+    discount, tax = report.amount_discount, report.amount_tax
+    if report.amount_subtotal != checkout.price.minor or not 0 <= discount <= checkout.price.minor or tax < 0:
+        return False
+    rest = checkout.price.minor - discount
+    return report.amount_total == rest + tax or (report.amount_total == rest and tax <= rest)

@@ -99,7 +99,7 @@ class PastPart:
 class PastPayment:
     """A payment of before: once in our books, its webhook grants nothing any more.
 
-    ``from_balance_minor`` is what the customer's balance paid beside ``money``.
+    ``from_balance_minor`` is what the customer's balance paid beside ``money``, ``tax_minor`` the tax in both.
     """
 
     reference: str
@@ -111,6 +111,7 @@ class PastPayment:
     paid_at: datetime
     parts: tuple[PastPart, ...] = ()
     from_balance_minor: int = 0
+    tax_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What an invoice of a subscription does to credits: they follow the money that was kept. Pure.
 
 Only a paid invoice moves credits, and only for a reason that has to do with the plan itself; what it moves follows from
-its lines, never from its total, so that neither coupons nor a customer's balance change it.
+its lines, never from its total, so that neither coupons nor taxes nor a customer's balance change it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class InvoiceLine:
 class InvoiceReport:
     """An invoice as Stripe has it right now, with all of its lines; amounts in minor units of ``currency``.
 
-    ``from_balance_minor`` is what the customer's balance paid of it, or is to pay.
+    ``from_balance_minor`` is what the customer's balance paid of it, or is to pay; ``tax_minor`` is the tax in all.
     """
 
     id: str
@@ -63,6 +63,7 @@ class InvoiceReport:
     created: datetime
     lines: tuple[InvoiceLine, ...]
     paid_at: datetime | None = None
+    tax_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class KnownInvoice:
     billing_reason: str | None
     currency: str
     total_minor: int
+    tax_minor: int
     amount_due_minor: int
     amount_paid_minor: int
     hosted_invoice_url: str | None

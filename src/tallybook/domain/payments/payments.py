@@ -24,7 +24,7 @@ class Source(StrEnum):
 class Paid:
     """A payment as it is written down with its grant, once for each ``reference``; ``lots`` are what it brought.
 
-    ``from_balance_minor`` is what the customer's balance at Stripe paid beside ``price``.
+    ``from_balance_minor`` is what the customer's balance at Stripe paid beside ``price``, ``tax_minor`` its tax.
     """
 
     wallet_id: int
@@ -39,6 +39,7 @@ class Paid:
     lots: tuple[tuple[LedgerId, Credits], ...]
     receipt_url: str | None = None
     from_balance_minor: int = 0
+    tax_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Payment:
     """A payment as it is in our books; money in minor units of ``paid.currency``.
 
     ``from_balance_minor`` is what the customer's balance at Stripe paid beside ``paid``: no refund gives it back.
+    ``tax_minor`` is the tax in both, whether it came on top of the price or was inside it.
 
     ``refunded_minor`` is what refunds gave back, ``disputed_minor`` what open and lost disputes keep; ``refunded`` and
     ``disputed`` are the credits of each, also those that had expired; ``steps`` counts how often credits moved for it.
@@ -62,6 +64,7 @@ class Payment:
     description: str
     paid: Money
     from_balance_minor: int
+    tax_minor: int
     credits: Credits
     refunded_minor: int
     disputed_minor: int
@@ -75,6 +78,11 @@ class Payment:
     def value_minor(self) -> int:
         """What its credits were given for, whoever paid it from where."""
         return self.paid.minor + self.from_balance_minor
+
+    @property
+    def net_minor(self) -> int:
+        """The same without its tax."""
+        return self.value_minor - self.tax_minor
 
     @property
     def taken_back(self) -> Credits:

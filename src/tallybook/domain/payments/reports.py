@@ -37,7 +37,6 @@ class SessionReport:
     amount_total: int | None
     amount_discount: int
     amount_tax: int
-    amount_shipping: int
     currency: str | None
     customer_id: str | None
     payment_intent_id: str | None
@@ -77,6 +76,8 @@ class PriceReport:
     interval: str | None
     lookup_key: str | None
     active: bool
+    tax_behavior: str = "unspecified"
+    tax_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

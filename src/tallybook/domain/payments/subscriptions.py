@@ -64,10 +64,12 @@ class Terms:
     lookup_key: str
     quantity: int
     payment_method_id: str | None = None
+    promotion_code: str | None = None
 
     def digest(self) -> bytes:
-        """Equal for equal terms."""
-        return digest_of(self.user_id, self.lookup_key, self.quantity, self.payment_method_id)
+        """Equal for equal terms; without a code it is what it was before there were any."""
+        code = () if self.promotion_code is None else (self.promotion_code,)
+        return digest_of(self.user_id, self.lookup_key, self.quantity, self.payment_method_id, *code)
 
 
 def digest_of(*parts: str | int | None) -> bytes:
@@ -80,6 +82,7 @@ class SubscriptionReport:
     """A subscription as Stripe has it right now; ``price`` is what one costs for each period.
 
     ``our_id`` is what its metadata say of ours, ``deployment`` of which database; both are hints only.
+    ``next_price_id`` and ``next_quantity`` are what its schedule brings with the next period, if it has one.
     """
 
     id: str
@@ -104,14 +107,18 @@ class SubscriptionReport:
     our_id: str | None
     deployment: str | None
     created: datetime
+    schedule_id: str | None = None
+    next_price_id: str | None = None
+    next_quantity: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """A subscription as it is in our books.
 
-    ``lookup_key`` is the plan that it is billed for next, ``paid_lookup_key`` the one that the running period was paid
-    for; ``price`` is what one costs for each period.
+    ``lookup_key`` is the plan that it is for at Stripe, ``paid_lookup_key`` the one that the running period was paid
+    for, ``next_lookup_key`` the one that a schedule brings with the next period; ``price`` is what one costs for each
+    period, ``next_amount_minor`` what one will.
     """
 
     subscription_id: int
@@ -129,6 +136,7 @@ class Subscription:
     stripe_subscription_id: str | None
     stripe_item_id: str | None
     stripe_price_id: str
+    stripe_promotion_code_id: str | None
     lookup_key: str
     product_name: str
     quantity: int
@@ -138,6 +146,11 @@ class Subscription:
     paid_price_id: str | None
     paid_quantity: int | None
     paid_from: datetime | None
+    stripe_schedule_id: str | None
+    next_lookup_key: str | None
+    next_price_id: str | None
+    next_quantity: int | None
+    next_amount_minor: int | None
     current_period_start: datetime | None
     current_period_end: datetime | None
     trial_end: datetime | None
@@ -158,13 +171,24 @@ class Subscription:
         return paid_from is not None and begins is not None and paid_from >= begins
 
     @property
+    def item_waits(self) -> bool:
+        """Whether it is for a smaller plan already than the running period was paid for."""
+        item = (self.lookup_key, self.quantity)
+        return self.period_is_paid and (self.paid_lookup_key, self.paid_quantity) != item
+
+    @property
+    def coming(self) -> tuple[str, int, Money]:
+        """What the next period is billed for: the plan, how many, and what one costs."""
+        if self.next_lookup_key is None or self.next_quantity is None or self.next_amount_minor is None:
+            return self.lookup_key, self.quantity, self.price
+        return self.next_lookup_key, self.next_quantity, Money(self.next_amount_minor, self.price.currency)
+
+    @property
     def pending_lookup_key(self) -> str | None:
-        """The smaller plan that begins with the next period, if one was chosen."""
-        waits = self.period_is_paid and (self.paid_lookup_key, self.paid_quantity) != (
-            self.lookup_key,
-            self.quantity,
-        )
-        return self.lookup_key if waits else None
+        """The plan that begins with the next period, if another one was chosen than what runs."""
+        if self.next_lookup_key is not None:
+            return self.next_lookup_key
+        return self.lookup_key if self.item_waits else None
 
 
 _DAYS = {"day": Fraction(1), "week": Fraction(7), "month": Fraction(365, 12), "year": Fraction(365)}
@@ -198,24 +222,20 @@ class Effect(StrEnum):
     UNDONE = "undone"
 
 
-def effect_of_change(paid: PlanPrice, wanted: PlanPrice, *, trialing: bool) -> Effect:
+def effect_of_change(paid: PlanPrice, wanted: PlanPrice, *, trialing: bool, may_wait: bool = False) -> Effect:
     """When a change from what is paid for takes effect.
 
-    Dearer is an upgrade and is charged now; a longer interval too. Everything else waits for the next period, so that
-    going down and up again brings neither money nor credits.
+    Dearer is an upgrade and is charged now; a longer interval too, unless it ``may_wait``. Everything else waits for
+    the next period, so that going down and up again brings neither money nor credits.
 
     Raises:
-        PlanChangeUnsupportedError: another currency, or a shorter interval.
+        PlanChangeUnsupportedError: another currency.
     """
     if paid.price.currency != wanted.price.currency:
         raise PlanChangeUnsupportedError("A plan cannot be changed to one in another currency.")
-    if _DAYS[wanted.interval] < _DAYS[paid.interval]:
-        raise PlanChangeUnsupportedError(
-            "A plan cannot be changed to a shorter interval: cancel it at the end of its period and subscribe anew."
-        )
     if (wanted.lookup_key, wanted.quantity) == (paid.lookup_key, paid.quantity):
         return Effect.UNDONE
-    if trialing:
+    if trialing or may_wait or _DAYS[wanted.interval] < _DAYS[paid.interval]:
         return Effect.NEXT_PERIOD
     longer = _DAYS[wanted.interval] > _DAYS[paid.interval]
     return Effect.NOW if longer or wanted.total > paid.total else Effect.NEXT_PERIOD

@@ -2,10 +2,10 @@
 -- Write a payment down; no row when it already is.
 INSERT INTO tallybook.payments (
     wallet_id, user_id, source, reference, stripe_customer_id, stripe_payment_intent_id, lookup_key, description, paid_minor,
-    from_balance_minor, currency, credits_micro, receipt_url, paid_at, updated_at
+    from_balance_minor, tax_minor, currency, credits_micro, receipt_url, paid_at, updated_at
 ) VALUES (
     :wallet_id, :user_id, :source, :reference, :stripe_customer_id, :stripe_payment_intent_id, :lookup_key, :description,
-    :paid_minor, :from_balance_minor, :currency, :credits_micro, :receipt_url, :paid_at, :now
+    :paid_minor, :from_balance_minor, :tax_minor, :currency, :credits_micro, :receipt_url, :paid_at, :now
 )
 ON CONFLICT (reference) DO NOTHING
 RETURNING *;

@@ -1,17 +1,18 @@
 -- name: follow
 -- Write an invoice down as Stripe has it, locked until the transaction ends; what it did to credits stays.
 INSERT INTO tallybook.subscription_invoices AS i (
-    stripe_invoice_id, subscription_id, number, status, billing_reason, currency, total_minor, amount_due_minor,
+    stripe_invoice_id, subscription_id, number, status, billing_reason, currency, total_minor, tax_minor, amount_due_minor,
     amount_paid_minor, hosted_invoice_url, attempt_count, next_payment_attempt_at, stripe_created, outcome, created_at,
     updated_at
 ) VALUES (
-    :stripe_invoice_id, :subscription_id, :number, :status, :billing_reason, :currency, :total_minor, :amount_due_minor,
+    :stripe_invoice_id, :subscription_id, :number, :status, :billing_reason, :currency, :total_minor, :tax_minor, :amount_due_minor,
     :amount_paid_minor, :hosted_invoice_url, :attempt_count, :next_payment_attempt_at, :stripe_created, 'seen', :now, :now
 )
 ON CONFLICT (stripe_invoice_id) DO UPDATE SET
     number = excluded.number,
     status = CASE WHEN i.status IN ('paid', 'void') THEN i.status ELSE excluded.status END,
     total_minor = excluded.total_minor,
+    tax_minor = excluded.tax_minor,
     amount_due_minor = excluded.amount_due_minor,
     amount_paid_minor = excluded.amount_paid_minor,
     hosted_invoice_url = excluded.hosted_invoice_url,

@@ -2,10 +2,11 @@
 -- Write the intention to subscribe down and take the family's place; no row when the place or the key is taken.
 INSERT INTO tallybook.subscriptions (
     intent_id, user_id, wallet_id, app_id, key, terms, checkout_id, plan_family, holds_family, status, stripe_price_id,
-    lookup_key, product_name, quantity, amount_minor, currency, trial_days, created_at, updated_at
+    lookup_key, product_name, quantity, amount_minor, currency, trial_days, stripe_promotion_code_id, created_at, updated_at
 ) VALUES (
     gen_random_uuid(), :user_id, :wallet_id, :app_id, :key, :terms, :checkout_id, :plan_family, true, 'intended',
-    :stripe_price_id, :lookup_key, :product_name, :quantity, :amount_minor, :currency, :trial_days, :now, :now
+    :stripe_price_id, :lookup_key, :product_name, :quantity, :amount_minor, :currency, :trial_days,
+    :stripe_promotion_code_id, :now, :now
 )
 ON CONFLICT DO NOTHING
 RETURNING subscription_id;
@@ -104,7 +105,9 @@ UPDATE tallybook.subscriptions SET
     amount_minor = :amount_minor, currency = :currency, current_period_start = :current_period_start,
     current_period_end = :current_period_end, trial_end = :trial_end, cancel_at_period_end = :cancel_at_period_end,
     cancel_at = :cancel_at, canceled_at = :canceled_at, ended_at = :ended_at, collection_paused = :collection_paused,
-    resumes_at = :resumes_at, latest_invoice_id = :latest_invoice_id, updated_at = :now, followed_at = :now
+    resumes_at = :resumes_at, latest_invoice_id = :latest_invoice_id, stripe_schedule_id = :stripe_schedule_id,
+    next_lookup_key = :next_lookup_key, next_price_id = :next_price_id, next_quantity = :next_quantity,
+    next_amount_minor = :next_amount_minor, updated_at = :now, followed_at = :now
 WHERE subscription_id = :subscription_id AND status NOT IN ('canceled', 'incomplete_expired');
 
 -- name: paid

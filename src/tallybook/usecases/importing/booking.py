@@ -41,6 +41,7 @@ async def record(
             description=payment.description,
             price=payment.money,
             from_balance_minor=payment.from_balance_minor,
+            tax_minor=payment.tax_minor,
             lots=tuple(lots),
             receipt_url=payment.receipt_url,
         ),

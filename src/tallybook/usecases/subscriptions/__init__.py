@@ -1,5 +1,5 @@
-"""Plans: begin a subscription, follow what Stripe says of it, change it, look at it. One use case in four modules.
+"""Plans: begin a subscription, follow what Stripe says of it, change it, look at it. One use case in a few modules.
 
-``opening`` begins, ``settling`` makes our books agree with Stripe and moves credits, ``changing`` asks Stripe for
-another plan or an end, ``viewing`` shows.
+``opening`` and ``beginning`` begin, ``settling`` makes our books agree with Stripe and moves credits, ``changing`` and
+``plans`` ask Stripe for an end or another plan, ``viewing`` shows.
 """

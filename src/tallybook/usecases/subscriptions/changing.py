@@ -23,6 +23,7 @@ from tallybook.domain.identity.callers import Caller
 from tallybook.domain.payments.subscriptions import Subscription, SubscriptionStatus, digest_of
 from tallybook.postgres import audit, subscription_changes
 from tallybook.postgres.pool import Transaction
+from tallybook.stripe import schedules
 from tallybook.stripe.gateway import StripeGateway, configured
 from tallybook.usecases.context import Context
 from tallybook.usecases.subscriptions import placing, settling, viewing
@@ -89,6 +90,9 @@ async def cancel(ctx: Context, caller: Caller, reference: str, *, at_once: bool,
         elif at_once:
             await stripe.cancel(stripe_id)
         else:
+            if found.stripe_schedule_id is not None:
+                # What a schedule was to bring next will not come: it ends instead.
+                await schedules.release(stripe, stripe_id, idempotency_key=f"{stripe_key}:released")
             await stripe.cancel_at_period_end(stripe_id, wanted=True, idempotency_key=stripe_key)
 
     return await carried_out(ctx, wish, ask)

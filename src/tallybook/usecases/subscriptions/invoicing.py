@@ -189,6 +189,7 @@ async def _record(
             description=part.name if report.number is None else f"{part.name}, invoice {report.number}",
             price=Money(report.amount_paid_minor, report.currency),
             from_balance_minor=report.from_balance_minor,
+            tax_minor=max(0, report.tax_minor),
             lots=lots,
         ),
         freezes=books.ctx.freeze_on_dispute,

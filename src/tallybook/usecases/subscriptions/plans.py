@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from tallybook.domain.errors import (
     InvalidRequestError,
-    PlanChangeUnsupportedError,
     StripeOutcomeSealedError,
     StripeRefusedError,
     SubscriptionStateError,
@@ -15,25 +14,16 @@ from tallybook.domain.errors import (
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.money import Credits, Money
 from tallybook.domain.payments.invoices import InvoiceReport, judge_invoice
-from tallybook.domain.payments.subscriptions import (
-    Effect,
-    PlanPrice,
-    Subscription,
-    SubscriptionStatus,
-    digest_of,
-    effect_of_change,
-)
-from tallybook.postgres import catalog
-from tallybook.stripe.billing import ItemChange
+from tallybook.domain.payments.subscriptions import Effect, Subscription, digest_of
+from tallybook.stripe import schedules
 from tallybook.stripe.gateway import StripeGateway, configured
-from tallybook.usecases import buying
 from tallybook.usecases.context import Context
-from tallybook.usecases.subscriptions import changing, invoicing, viewing
+from tallybook.usecases.subscriptions import changing, invoicing, planning, viewing
 from tallybook.usecases.subscriptions.changing import Changed, Wish
+from tallybook.usecases.subscriptions.planning import Planned
 
 _PREVIEW_COUNTS = timedelta(hours=1)
 _CLOCKS_DIFFER = timedelta(seconds=60)
-_CHANGEABLE = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,39 +42,6 @@ class Preview:
     proration_date: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """What is changed from and to: ``paid`` is what the running period was paid for."""
-
-    found: Subscription
-    paid: PlanPrice
-    paid_price_id: str
-    wanted: PlanPrice
-    wanted_price_id: str
-
-    @property
-    def effect(self) -> Effect:
-        """When it takes effect."""
-        trialing = self.found.status is SubscriptionStatus.TRIALING
-        return effect_of_change(self.paid, self.wanted, trialing=trialing)
-
-    def item(
-        self, *, invoices: bool, restored: bool = False, proration_date: int | None = None
-    ) -> ItemChange:
-        """The subscription's item as it is to be; ``restored``: as it was paid for."""
-        plan = self.paid if restored else self.wanted
-        assert self.found.stripe_subscription_id is not None
-        assert self.found.stripe_item_id is not None
-        return ItemChange(
-            subscription_id=self.found.stripe_subscription_id,
-            item_id=self.found.stripe_item_id,
-            price_id=self.paid_price_id if restored else self.wanted_price_id,
-            quantity=plan.quantity,
-            invoices=invoices,
-            proration_date=proration_date,
-        )
-
-
 async def change(
     ctx: Context,
     caller: Caller,
@@ -94,31 +51,34 @@ async def change(
     quantity: int | None,
     proration_date: datetime | None,
     key: str | None,
+    at_period_end: bool = False,
 ) -> Changed:
     """Change the plan, the quantity or both; an upgrade is charged at once, and its credits come with that payment.
 
+    ``at_period_end`` has a dearer plan wait for the next period, too.
+
     Raises:
         PriceNotFoundError, ModeMismatchError: no plan that can be bought.
-        PlanChangeUnsupportedError: another family or currency, or a shorter interval.
+        PlanChangeUnsupportedError: another family or currency.
         PermissionDeniedError: neither the user, signed in to the house, nor an admin: a saved card is charged.
         InvalidRequestError: ``proration_date`` is not one that a preview has just given.
         SubscriptionPaymentError: the payment was declined, so nothing was changed.
         And as ``changing.cancel``.
     """
     stamp = None if proration_date is None else int(proration_date.timestamp())
-    terms = digest_of("plan_changed", plan, quantity, stamp)
+    terms = digest_of("plan_changed", plan, quantity, stamp, *(["period_end"] if at_period_end else []))
     wish = Wish(caller=caller, reference=reference, action="plan_changed", terms=terms, key=key, charges=True)
 
     async def ask(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
-        planned = await _planned(ctx, stripe, found, plan, quantity)
-        if (found.stripe_price_id, found.quantity) == (planned.wanted_price_id, planned.wanted.quantity):
+        planned = await planning.planned(ctx, stripe, found, plan, quantity, may_wait=at_period_end)
+        if planned.is_done:
             # An attempt before this one got through, and its event was faster than its answer.
             return
         _check_previewed(proration_date, ctx.clock())
         if planned.effect is Effect.NOW:
             await _upgraded(stripe, planned, stripe_key, proration_date=stamp)
         else:
-            await stripe.change_item(planned.item(invoices=False), idempotency_key=stripe_key)
+            await _put_off(stripe, planned, stripe_key)
 
     return await changing.carried_out(ctx, wish, ask)
 
@@ -129,11 +89,42 @@ def _check_previewed(proration_date: datetime | None, now: datetime) -> None:
         raise InvalidRequestError("proration_date must be the one of a preview of the last hour.")
 
 
+async def _put_off(stripe: StripeGateway, planned: Planned, stripe_key: str) -> None:
+    """Let the change begin with the next period, or take back what was to begin then."""
+    found = planned.found
+    if planned.needs_schedule:
+        _need_to_go_on(found)
+        if found.item_waits:
+            restored = planned.item(invoices=False, restored=True)
+            await stripe.change_item(restored, idempotency_key=f"{stripe_key}:restored")
+        await schedules.put_off(stripe, planned.item(invoices=False), idempotency_key=stripe_key)
+        return
+    await _released(stripe, found, stripe_key)
+    await stripe.change_item(planned.item(invoices=False), idempotency_key=stripe_key)
+
+
+def _need_to_go_on(found: Subscription) -> None:
+    if found.cancel_at_period_end:
+        raise SubscriptionStateError(
+            "It ends with its period: reactivate it first.", subscription_status=str(found.status)
+        )
+
+
+async def _released(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
+    if found.stripe_schedule_id is not None:
+        assert found.stripe_subscription_id is not None
+        await schedules.release(
+            stripe, found.stripe_subscription_id, idempotency_key=f"{stripe_key}:released"
+        )
+
+
 async def _upgraded(
-    stripe: StripeGateway, planned: _Plan, stripe_key: str, *, proration_date: int | None
+    stripe: StripeGateway, planned: Planned, stripe_key: str, *, proration_date: int | None
 ) -> None:
-    """Charge the difference to what is paid for; a smaller plan that waits gives way to it, and stays if it fails."""
-    waits = planned.found.pending_lookup_key is not None
+    """Charge the difference to what is paid for; what waits gives way to it, and stays if it fails."""
+    found = planned.found
+    await _released(stripe, found, stripe_key)
+    waits = found.item_waits
     if waits:
         restored = planned.item(invoices=False, restored=True)
         await stripe.change_item(restored, idempotency_key=f"{stripe_key}:restored")
@@ -143,22 +134,31 @@ async def _upgraded(
     except (StripeRefusedError, StripeOutcomeSealedError):
         if waits:
             waiting = replace(
-                planned.item(invoices=False),
-                price_id=planned.found.stripe_price_id,
-                quantity=planned.found.quantity,
+                planned.item(invoices=False), price_id=found.stripe_price_id, quantity=found.quantity
             )
             await stripe.change_item(waiting, idempotency_key=f"{stripe_key}:waiting")
+        if found.next_price_id is not None and found.next_quantity is not None:
+            coming = replace(
+                planned.item(invoices=False), price_id=found.next_price_id, quantity=found.next_quantity
+            )
+            await schedules.put_off(stripe, coming, idempotency_key=f"{stripe_key}:put_off")
         raise
 
 
 async def preview(
-    ctx: Context, caller: Caller, reference: str, *, plan: str, quantity: int | None
+    ctx: Context,
+    caller: Caller,
+    reference: str,
+    *,
+    plan: str,
+    quantity: int | None,
+    at_period_end: bool = False,
 ) -> Preview:
     """What a change would cost and bring; nothing happens. Raises as ``change``."""
     stripe = configured(ctx.stripe)
     async with ctx.db.snapshot() as tx:
         found = await viewing.found_for(tx, caller, reference)
-    planned = await _planned(ctx, stripe, found, plan, quantity)
+    planned = await planning.planned(ctx, stripe, found, plan, quantity, may_wait=at_period_end)
     wanted = planned.wanted
     shown = Preview(
         effect=planned.effect,
@@ -174,7 +174,7 @@ async def preview(
     stamp = int(ctx.clock().timestamp())
     report = await stripe.preview_change(planned.item(invoices=True, proration_date=stamp))
     charged, credits = report.amount_due_minor, await _credits(ctx, report)
-    if found.pending_lookup_key is not None:
+    if found.item_waits:
         # Stripe reckons from the smaller plan that waits: the way from there to what is paid for costs nothing.
         restored = await stripe.preview_change(
             planned.item(invoices=True, restored=True, proration_date=stamp)
@@ -187,54 +187,6 @@ async def preview(
         credits=credits,
         proration_date=datetime.fromtimestamp(stamp, UTC),
     )
-
-
-async def _planned(
-    ctx: Context, stripe: StripeGateway, found: Subscription, plan: str, quantity: int | None
-) -> _Plan:
-    """What is changed from and to; whoever stays with a plan stays with the price that they have."""
-    if found.status not in _CHANGEABLE or found.collection_paused or found.stripe_item_id is None:
-        raise SubscriptionStateError(
-            "The plan can be changed while the subscription is active: settle what is open, or resume it first.",
-            subscription_status=str(found.status),
-        )
-    product, link = await buying.product(ctx, stripe, plan, "subscription")
-    if product.plan_family != found.plan_family or product.interval is None:
-        raise PlanChangeUnsupportedError("A plan can be changed to one of the same family only.")
-    many = found.quantity if quantity is None else quantity
-    buying.check_quantity(many)
-    paid, paid_price_id = await _paid(ctx, found)
-    price_id, price = link.price_id, link.price
-    if product.lookup_key == paid.lookup_key:
-        price_id, price = paid_price_id, paid.price
-    elif product.lookup_key == found.lookup_key:
-        price_id, price = found.stripe_price_id, found.price
-    wanted = PlanPrice(lookup_key=product.lookup_key, quantity=many, price=price, interval=product.interval)
-    return _Plan(found=found, paid=paid, paid_price_id=paid_price_id, wanted=wanted, wanted_price_id=price_id)
-
-
-async def _paid(ctx: Context, found: Subscription) -> tuple[PlanPrice, str]:
-    """What the running period was paid for; before any payment, what the subscription is for."""
-    lookup_key, price_id, quantity, price = (
-        found.lookup_key,
-        found.stripe_price_id,
-        found.quantity,
-        found.price,
-    )
-    if found.period_is_paid and found.paid_price_id is not None and found.paid_quantity is not None:
-        async with ctx.db.snapshot() as tx:
-            sold = await catalog.sold_at(tx, [found.paid_price_id])
-        if found.paid_price_id in sold:
-            price_id, quantity = found.paid_price_id, found.paid_quantity
-            lookup_key, price = sold[price_id]
-    product = ctx.catalog.by_lookup_key(lookup_key)
-    if product is None or product.interval is None:
-        raise PlanChangeUnsupportedError(
-            "The present plan is not one of the catalogue's: change it at Stripe."
-        )
-    return PlanPrice(
-        lookup_key=lookup_key, quantity=quantity, price=price, interval=product.interval
-    ), price_id
 
 
 async def _credits(ctx: Context, report: InvoiceReport) -> Credits:

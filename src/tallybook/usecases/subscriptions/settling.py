@@ -20,7 +20,7 @@ from tallybook.domain.payments.subscriptions import Subscription, SubscriptionRe
 from tallybook.postgres import audit, customers, inbox, ledger, subscriptions
 from tallybook.postgres.fences import Fence, fenced, hold_fence
 from tallybook.postgres.pool import Transaction
-from tallybook.postgres.subscriptions import Plan
+from tallybook.postgres.subscriptions import Coming, Plan
 from tallybook.stripe.gateway import configured
 from tallybook.usecases.context import Context
 from tallybook.usecases.subscriptions import invoicing
@@ -172,7 +172,8 @@ async def _apply(books: invoicing.Books, subscription_id: int, news: _News) -> s
     if report.customer_id != before.stripe_customer_id:
         return "mismatch_customer"
     plan = await _plan(ctx, tx, before, report)
-    await subscriptions.follow(tx, ctx.clock(), subscription_id, report, plan)
+    coming = await _coming(ctx, tx, report)
+    await subscriptions.follow(tx, ctx.clock(), subscription_id, report, plan=plan, coming=coming)
     now = await subscriptions.by_id(tx, subscription_id)
     assert now is not None, subscription_id
     own_trial = report.trial_start is not None and await subscriptions.begin_trial(tx, ctx.clock(), now)
@@ -203,6 +204,14 @@ async def _plan(ctx: Context, tx: Transaction, before: Subscription, report: Sub
         stripe_price_id=report.price_id,
         price=report.price or before.price,
     )
+
+
+async def _coming(ctx: Context, tx: Transaction, report: SubscriptionReport) -> Coming | None:
+    """The plan that the next period brings by a schedule, if it is one of ours."""
+    if report.next_price_id is None:
+        return None
+    terms = (await invoicing.plans_sold_at(ctx, tx, {report.next_price_id})).get(report.next_price_id)
+    return None if terms is None else Coming(lookup_key=terms.lookup_key, price=terms.price)
 
 
 async def _recognised(ctx: Context, tx: Transaction, report: SubscriptionReport) -> Subscription | None:

@@ -82,12 +82,13 @@ async def summary(ctx: Context, caller: Caller, user_id: int) -> Summary:
         if found:
             invoices = await subscription_invoices.of_subscription(tx, found[0].subscription_id, limit=1)
     live = [one for one in found if one.status.lives]
-    product = ctx.catalog.by_lookup_key(live[0].lookup_key) if live else None
+    plan, quantity, _ = live[0].coming if live else ("", 0, None)
+    product = ctx.catalog.by_lookup_key(plan)
     return Summary(
         user_id=whose,
         live=live,
         ended=[one for one in found if one.status.has_ended],
-        credits=None if product is None else Credits(product.credits.micro * live[0].quantity),
+        credits=None if product is None else Credits(product.credits.micro * quantity),
         invoices=invoices,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tallybook.postgres.migrating import run_sql
 
 revision = "0020"
-down_revision = "0017"
+down_revision = "0019"
 
 
 def upgrade() -> None:
