@@ -20,7 +20,7 @@ from tallybook.domain.errors import BillingError
 from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import Answer, Fault
 from tallybook.domain.money import Credits
-from tallybook.postgres import ledger
+from tallybook.postgres import ledger, verifying
 from tallybook.postgres.group_commit import LANES, GroupCommit
 from tallybook.postgres.pool import FAST_CONNECTIONS, PATIENT_CONNECTIONS, Database
 
@@ -90,8 +90,8 @@ async def _faults(product_url: str) -> list[Fault]:
     db, found = await Database.connect(product_url, connections=1), list[Fault]()
     try:
         async with db.unhurried_snapshot() as tx:
-            for wallets in await ledger.ranges(tx, transfers=ledger.VERIFIED_AT_ONCE):
-                found += await ledger.verify(tx, wallets)
+            for wallets in await verifying.ranges(tx, transfers=verifying.LOOKED_AT_ONCE):
+                found += await verifying.verify(tx, wallets)
     finally:
         await db.close()
     return found

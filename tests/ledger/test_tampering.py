@@ -12,7 +12,7 @@ from ledger.books import Books
 
 from tallybook.domain.errors import InsufficientCreditsError
 from tallybook.domain.ledger.requests import Fault, Note
-from tallybook.postgres import ledger
+from tallybook.postgres import verifying
 
 LEDGER_TABLES = ("wallets", "transfers", "refusals", "notes", "holds", "lots", "lot_moves", "claims")
 
@@ -34,8 +34,8 @@ async def books(database: TestDatabase) -> AsyncIterator[Books]:
 async def verified(books: Books) -> list[Fault]:
     """Every broken promise, each wallet looked at by itself."""
     async with books.db.snapshot() as tx:
-        ranges = await ledger.ranges(tx, transfers=1)
-        return [fault for wallets in ranges for fault in await ledger.verify(tx, wallets)]
+        ranges = await verifying.ranges(tx, transfers=1)
+        return [fault for wallets in ranges for fault in await verifying.verify(tx, wallets)]
 
 
 @pytest.mark.parametrize("table", LEDGER_TABLES)

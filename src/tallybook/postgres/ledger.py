@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,6 @@ from tallybook.domain.ids import LedgerId
 from tallybook.domain.ledger.requests import (
     Account,
     Answer,
-    Fault,
     Hold,
     HoldPolicy,
     Lot,
@@ -35,10 +34,6 @@ _SQL = Statements("ledger")
 _PLACED = frozenset({"op", "wallet_id", "app_id", "amount_micro", "key", "hold_version"})
 _REST_FIELDS = tuple(field.name for field in fields(Posting) if field.name not in _PLACED)
 _REFUSALS = all_codes()
-VERIFIED_AT_ONCE = 50_000
-"""Transfers: what is sorted and compared then fits into memory, however large the ledger is."""
-_FIRST_ID, _LAST_ID = -(2**63), 2**63 - 1
-"""Of what PostgreSQL's bigint can be."""
 
 
 async def post(
@@ -189,37 +184,6 @@ async def owners(tx: Transaction, wallet_ids: Collection[int]) -> dict[int, bool
     """Of those wallets that there are: whether the owner of each is active."""
     rows = await tx.many(_SQL.owners, wallet_ids=list(wallet_ids))
     return {row["wallet_id"]: row["is_active"] for row in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class WalletRange:
-    """Wallets by their ids, the first and the last included, and how many transfers they say they have."""
-
-    first: int
-    last: int
-    transfers: int
-
-
-async def ranges(tx: Transaction, *, transfers: int) -> list[WalletRange]:
-    """Ranges of about so many transfers each that cover every id there can be, also of wallets that are missing."""
-    rows = await tx.many(_SQL.ranges, transfers=transfers)
-    lasts = [*(row["last"] for row in rows[:-1]), _LAST_ID]
-    firsts = [_FIRST_ID, *(last + 1 for last in lasts[:-1])]
-    counts = [row["transfers"] for row in rows] or [0]
-    return [WalletRange(*one) for one in zip(firsts, lasts, counts, strict=True)]
-
-
-async def verify(tx: Transaction, wallets: WalletRange) -> list[Fault]:
-    """Every broken promise of the ledger in a range of wallets; empty means that their books tie."""
-    return [
-        Fault(wallet_id=r["wallet_id"], version=r["version"], check=r["check_name"], detail=r["detail"])
-        for r in await tx.many(_SQL.verify, first=wallets.first, last=wallets.last)
-    ]
-
-
-async def totals(tx: Transaction) -> dict[str, int]:
-    """How many wallets, transfers and holds there are."""
-    return dict(await tx.one(_SQL.totals))
 
 
 def _columns(requests: Sequence[Posting]) -> dict[str, list[Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tallybook.domain.ledger.chain import ChainCheck, ChainedWallet
 from tallybook.domain.ledger.requests import Fault
-from tallybook.postgres import chain, ledger
+from tallybook.postgres import chain, verifying
 from tallybook.usecases.context import Context
 
 FAULTS_MAX = 1000
@@ -37,10 +37,10 @@ async def verify(
     """
     found, done = list[Fault](), 0
     async with ctx.db.unhurried_snapshot() as tx:
-        totals = await ledger.totals(tx)
-        for wallets in await ledger.ranges(tx, transfers=ledger.VERIFIED_AT_ONCE):
+        totals = await verifying.totals(tx)
+        for wallets in await verifying.ranges(tx, transfers=verifying.LOOKED_AT_ONCE):
             progress(done, totals["transfers"])
-            found += await ledger.verify(tx, wallets)
+            found += await verifying.verify(tx, wallets)
             done += wallets.transfers
     return totals, found
 
