@@ -86,7 +86,7 @@ def pay(call: Call, session: Json, method: Json | None, buyer: Buyer) -> Result:
     session = _taxed(call, _remember_buyer(call, session, buyer), buyer)
     if method is None:
         return _done(call, session, "no_payment_required")
-    if not session["amount_total"]:
+    if not session["amount_total"] or subscribing.paid_by_balance(call, session):
         intent = session_intents.setup_of(call, session)
         return _after_setup(call, session, setup.confirm(call, intent, method))
     intent = session_intents.payment_of(call, session, method)

@@ -46,6 +46,14 @@ def begun(call: Call, session: Json, method: Json | None) -> Json:
     return made
 
 
+def paid_by_balance(call: Call, session: Json) -> bool:
+    """Tell whether the customer's credit pays all of the first invoice: then a method is only saved."""
+    if session["mode"] != "subscription" or call.store.private(session["id"]).get("subscription"):
+        return False
+    customer = call.store.get(session["customer"], "customer") if session["customer"] else None
+    return customer is not None and session["amount_total"] + customer["balance"] <= 0
+
+
 def first_payment(call: Call, subscription: Json) -> Json | None:
     """Return the payment intent of the first invoice; ``None`` when nothing is due."""
     return invoices.intent_of(call, subscription["latest_invoice"])

@@ -69,6 +69,29 @@ def test_a_trial_in_checkout_saves_the_card_first(life: Life) -> None:
     assert life.invoices(subscription.to_dict())[-1]["amount_paid"] == 2000
 
 
+def test_a_plan_that_the_customers_balance_pays_only_saves_the_card(life: Life) -> None:
+    life.client.v1.customers.update(life.customer, {"balance": -5000})
+    params: Any = {
+        "mode": "subscription",
+        "customer": life.customer,
+        "line_items": [{"price": life.price(2000), "quantity": 1}],
+        "success_url": "https://shop.example/done",
+    }
+    session = life.client.v1.checkout.sessions.create(params)
+
+    paid = life.sandbox.control(f"checkout/sessions/{session.id}/pay")
+
+    done = life.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["subscription", "invoice"]})
+    subscription, invoice = done.to_dict()["subscription"], done.to_dict()["invoice"]
+    assert (paid["outcome"], done.status, subscription["status"]) == (
+        "no_payment_required",
+        "complete",
+        "active",
+    )
+    assert subscription["default_payment_method"]
+    assert (invoice["status"], invoice["amount_due"], invoice["ending_balance"]) == ("paid", 0, -3000)
+
+
 def test_a_session_of_a_clock_expires_on_its_clock(life: Life) -> None:
     params: Any = {
         "mode": "subscription",
