@@ -71,7 +71,9 @@ class Shop:
         try:
             self.runner.run(self._lived(life, drawn))
         except BaseException as failure:
-            failure.add_note("\n".join([f"The life of TALLYBOOK_LIFE={number}:", *life.story]))
+            story = "\n".join([f"The life of TALLYBOOK_LIFE={number}:", *life.story])
+            print(f"{failure!r}\n{story}")
+            failure.add_note(story)
             raise
         finally:
             self.now = (life.now + timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
