@@ -57,6 +57,24 @@ async def test_a_refund_that_is_heard_of_before_its_invoice_is_taken_with_the_gr
     assert refunded == paid
 
 
+async def test_what_went_back_of_an_invoice_is_taken_with_the_grant_though_nobody_tells_of_it(
+    clocked: Subscriber,
+) -> None:
+    """Weeks of webhooks are lost: the reconciler finds the payment, when the dispute of it is long past."""
+    till = clocked.till
+    opened = await clocked.open()
+    till.pay(opened.checkout, card="4242424242424242")
+    [charge] = till.stripe_get("/v1/charges", customer=clocked.customer_id)["data"]
+    till.sandbox.control(f"charges/{charge['id']}/dispute", amount=333)
+    heard = clocked.events()
+
+    await clocked.hear([event for event in heard if event["type"] == "invoice.paid"])
+
+    due = round(Fraction(100_000_000 * 333, 999))
+    assert till.ask("SELECT available_micro FROM tallybook.wallets") == [(100_000_000 - due,)]
+    assert till.ask("SELECT disputed_minor FROM tallybook.payments") == [(333,)]
+
+
 async def test_an_invoice_is_refunded_from_our_side_like_any_payment(till: Till) -> None:
     person = Subscriber(till)
     await person.subscribe()

@@ -15,13 +15,15 @@ from tallybook.domain.errors import NotFoundError, StripeRefusedError, WalletBus
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.ids import parse_plain_id
 from tallybook.domain.payments.inbox import EventStatus, Lease
-from tallybook.domain.payments.invoices import InvoiceReport
+from tallybook.domain.payments.invoices import PAID, InvoiceReport
+from tallybook.domain.payments.money_back import Report
 from tallybook.domain.payments.subscriptions import Subscription, SubscriptionReport
-from tallybook.postgres import audit, customers, inbox, ledger, subscriptions
+from tallybook.postgres import audit, customers, inbox, ledger, money_back, payments, subscriptions
 from tallybook.postgres.fences import Fence, fenced, hold_fence
 from tallybook.postgres.pool import Transaction
 from tallybook.postgres.subscriptions import Coming, Plan
-from tallybook.stripe.gateway import configured
+from tallybook.stripe import money_back as at_stripe
+from tallybook.stripe.gateway import StripeGateway, configured
 from tallybook.usecases.context import Context
 from tallybook.usecases.subscriptions import invoicing
 
@@ -42,6 +44,7 @@ class Settlement:
 class _News:
     report: SubscriptionReport
     invoice: InvoiceReport | None
+    back: Report | None
     lease: Lease | None
     also: Also | None
 
@@ -135,7 +138,8 @@ async def follow(
             known = await _recognised(ctx, tx, report)
         if known is None:
             return await _without_effect(ctx, lease, "foreign")
-        news = _News(report=report, invoice=invoice, lease=lease, also=also)
+        back = None if invoice is None else await _what_went_back(ctx, stripe, invoice)
+        news = _News(report=report, invoice=invoice, back=back, lease=lease, also=also)
         try:
             settled = await _in_lane(ctx, fence, known, news, patient=False)
         except WalletBusyError:
@@ -148,11 +152,26 @@ async def follow(
     return settled
 
 
+async def _what_went_back(ctx: Context, stripe: StripeGateway, invoice: InvoiceReport) -> Report | None:
+    """What went back of an invoice that is about to bring credits: nobody may tell of it any more.
+
+    The reconciler, too, looks for what went back of payments that are in our books, before it mends what is not.
+    """
+    if invoice.status != PAID or invoice.payment_intent_id is None:
+        return None
+    async with ctx.db.snapshot() as tx:
+        known = await payments.by_reference(tx, invoice.id)
+    return None if known else await at_stripe.report(stripe, invoice.payment_intent_id, disputes=False)
+
+
 async def _in_lane(
     ctx: Context, fence: Fence, known: Subscription, news: _News, *, patient: bool
 ) -> Settlement:
     async with ctx.db.transaction(patient=patient) as tx:
         await hold_fence(tx, fence)
+        if news.back is not None:
+            # Before the grant, which is recorded with what went back of it.
+            await money_back.project(tx, ctx.clock(), news.back)
         outcome = await _apply(invoicing.Books(ctx=ctx, tx=tx, wait=patient), known.subscription_id, news)
         if news.also is not None:
             await news.also(tx)
