@@ -15,12 +15,12 @@ from tallybook.usecases.reconciling import runs
 MOMENT = timedelta(minutes=1)
 
 
-async def made_right(life: Life, since: datetime | None = None) -> str:
+async def made_right(life: Life) -> str:
     """The reconciler makes up for all that never came: what the customer has is the credits of the money kept."""
     # What the sandbox does a moment later, such as a dispute that a card announces, is done then.
     life.pass_time(MOMENT)
     await life.settle_all()
-    run = await life.reconcile(since=since)
+    run = await life.reconcile(since=since(life))
     await life.settle_all()
     check(life, life.money_kept(), "after the reconciler")
     return f"reconciled: {run.events_missing} events had not come, {run.repaired} of {run.found} repaired"
@@ -32,15 +32,18 @@ async def end(life: Life, *, last: int) -> None:
         life.happened(await settle_hold(life, 0, 50))
     await holds.settle_due(life.till.ctx)
     await life.mail.deliver(last)
-    # Who has it run each night need not say since when.
-    since = None if life.nightly else life.born - MOMENT
-    life.happened(await made_right(life, since))
+    life.happened(await made_right(life))
     await life.mail.deliver(100)
     await life.mail.replay_some()
     await life.settle_all()
     assert life.balance()[1] == 0
     check(life, life.money_kept(), "after what came late")
-    await finds_nothing(life, since)
+    await finds_nothing(life)
+
+
+def since(life: Life) -> datetime | None:
+    """Who compares each night need not say since when; who did not for months has to."""
+    return None if life.nightly else life.born - MOMENT
 
 
 def check(life: Life, money: Kept, when: str) -> None:
@@ -61,9 +64,9 @@ def check(life: Life, money: Kept, when: str) -> None:
     assert has == must, f"the wallet has {has}, and must have {must}; {told}"
 
 
-async def finds_nothing(life: Life, since: datetime | None) -> None:
+async def finds_nothing(life: Life) -> None:
     """Whoever compares once more finds no difference; what is told about others' objects is none."""
-    run = await life.reconcile(applies=False, since=since)
+    run = await life.reconcile(applies=False, since=since(life))
     every = await runs.findings(life.till.ctx, OPERATOR, status=FindingStatus.OPEN, limit=100)
     differ = [one.finding for one in every if one.finding.severity is not Severity.NOTICE]
     assert not differ, differ

@@ -59,7 +59,7 @@ class Step(NamedTuple):
 class Plot(NamedTuple):
     """A life before it is lived.
 
-    ``nightly`` is whether the reconciler runs whenever time passes, or only at the end, for the whole life; ``last`` is
+    ``nightly`` is whether the reconciler runs whenever time passes, or in the end only, for the whole life; ``last`` is
     how much of the mail that is left arrives before it does.
     """
 
