@@ -37,6 +37,7 @@ class Life:
     spent: int = 0
     holds: list[LedgerId] = field(default_factory=list)
     asked: int = 0
+    doing: str = ""
     story: list[str] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
 

@@ -71,7 +71,7 @@ class Shop:
         try:
             self.runner.run(self._lived(life, drawn))
         except BaseException as failure:
-            story = "\n".join([f"The life of TALLYBOOK_LIFE={number}:", *life.story])
+            story = "\n".join([f"The life of TALLYBOOK_LIFE={number}:", *life.story, f"then: {life.doing}"])
             print(f"{failure!r}\n{story}")
             failure.add_note(story)
             raise
@@ -81,9 +81,11 @@ class Shop:
 
     async def _lived(self, life: Life, drawn: Plot) -> None:
         for step in drawn.steps:
+            life.doing = step.what
             done = await ACTS[step.what][1](life, step.which, step.much)
             life.happened(done)
             life.tally[step.what] += done is not None
+        life.doing = "the end"
         await end(life, last=drawn.last)
 
 
@@ -92,10 +94,12 @@ def a_shop(database: TestDatabase, fresh_sandbox: Running) -> Iterator[Shop]:
     """A shop of its own."""
     # Thousands of events are nothing to read line by line.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    shop = Shop(database, fresh_sandbox)
-    yield shop
-    shop.close()
-    structlog.reset_defaults()
+    try:
+        shop = Shop(database, fresh_sandbox)
+        yield shop
+        shop.close()
+    finally:
+        structlog.reset_defaults()
 
 
 @pytest.mark.timeout(0)
