@@ -45,7 +45,7 @@ const stripe = Stripe(given.key);
 const elements = stripe.elements(given.elements);
 const element = elements.create(given.type, given.options);
 const heard = [];
-for (const name of ["ready", "change", "loaderror"]) element.on(name, (told) => heard.push([name, told]));
+for (const name of ["ready", "change", "blur", "loaderror"]) element.on(name, (told) => heard.push([name, told]));
 element.mount("#element");
 const say = (text) => { document.getElementById("message").textContent = text; };
 const form = document.getElementById("form");

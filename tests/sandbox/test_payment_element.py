@@ -123,6 +123,24 @@ def test_what_is_incomplete_is_pointed_out_and_sent_to_nobody(
     assert now(shop, made).last_payment_error is None
 
 
+def test_a_field_that_is_left_for_the_button_does_not_move_it_away(
+    shop: Shop, page: Page, store: Merchant
+) -> None:
+    page.goto(store.form(shop.sandbox.base_url, STAY, clientSecret=intent(shop).client_secret))
+    fill(fields(page), "4242424242424242", cvc="1")
+    before = page.locator("#pay").bounding_box()
+    page.locator("#pay").hover()
+
+    page.mouse.down()
+    page.wait_for_function("heard.some(([name]) => name === 'blur')")
+    fields(page).locator("body").evaluate("() => new Promise((drawn) => requestAnimationFrame(drawn))")
+    page.wait_for_function("() => new Promise((drawn) => requestAnimationFrame(() => drawn(true)))")
+
+    assert page.locator("#pay").bounding_box() == before
+    page.mouse.up()
+    expect(page.locator("#message")).to_contain_text("incomplete_cvc")
+
+
 @pytest.mark.parametrize("number", ["4242424242424242", "4000002500003155"], ids=["plain", "asks"])
 def test_a_card_is_saved_without_a_payment(shop: Shop, page: Page, store: Merchant, number: str) -> None:
     made = shop.client.v1.setup_intents.create({"customer": shop.customer})

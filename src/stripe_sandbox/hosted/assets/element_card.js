@@ -62,7 +62,7 @@
   };
   const change = (edited = false) => {
     document.getElementById("brand").textContent = { visa: "VISA", mastercard: "Mastercard", amex: "AMEX" }[brand()] ?? "";
-    // A field is at fault once it was left, or full and wrong; until then it is only unfinished.
+    // A field is at fault once another one was gone to, or full and wrong; until then it is only unfinished.
     const shown = Object.keys(inputs).find((field) => inputs[field].getAttribute("aria-invalid") === "true");
     tell({
       event: "change",
@@ -84,10 +84,12 @@
       change(true);
     });
     input.addEventListener("focus", () => tell({ event: "focus" }));
-    input.addEventListener("blur", () => {
-      if (input.value) mark(field, problems[field]());
+    input.addEventListener("blur", ({ relatedTarget }) => {
+      // Whoever leaves the frame may be about to click the page's button: a line of text that appears under the
+      // field now would move the button away from under the pointer. Confirming points everything out anyhow.
+      if (!relatedTarget) tell({ event: "blur" });
+      else if (input.value) mark(field, problems[field]());
       change();
-      if (!document.hasFocus()) tell({ event: "blur" });
     });
     input.addEventListener("keydown", (event) => {
       if (event.key === "Escape") tell({ event: "escape" });
