@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from api.asks import ASKS, Ask
+from api.asks import ASKS as SPENDS
+from api.asks import Ask
+from api.asks_of_webhooks import SECRET, WEBHOOKS
 from databases import FrozenClock, TestDatabase
 from fastapi import FastAPI
 
@@ -29,6 +31,7 @@ from tallybook.settings import Settings
 from tallybook.usecases import apps, holds, sessions, users, wallets
 from tallybook.usecases.context import Context
 
+ASKS = [*SPENDS, *WEBHOOKS]
 OPERATOR = Caller(is_admin=True)
 PASSWORD = "a good long password"
 
@@ -183,9 +186,10 @@ async def services(
     async with AsyncExitStack() as stack:
         made = []
         for place, thin in ((database, True), (twin, False)):
-            ctx = await stack.enter_async_context(
+            opened = await stack.enter_async_context(
                 roof.open_context(settings, place.installation(), clock=clock)
             )
+            ctx = replace(opened, webhook_secrets=dict.fromkeys(opened.webhook_secrets, (SECRET,)))
             app = server.create(
                 _opened(ctx), allowed_origins=("https://shop.example.com",), version="0", thin=thin
             )
@@ -226,7 +230,7 @@ async def test_the_requests_cover_what_can_happen(services: tuple[Service, Servi
     assert len(routes) >= len(server.HOT)
 
 
-@pytest.mark.parametrize("name", ["plain", "wallet", "consume"])
+@pytest.mark.parametrize("name", ["plain", "wallet", "consume", "event"])
 async def test_a_bug_looks_the_same_on_both_roads(services: tuple[Service, Service], name: str) -> None:
     [ask] = [one for one in ASKS if one.name == name]
     answers = []
@@ -243,7 +247,7 @@ async def test_a_bug_looks_the_same_on_both_roads(services: tuple[Service, Servi
 
 
 async def test_while_the_database_is_away_both_roads_say_so(services: tuple[Service, Service]) -> None:
-    for ask in (one for one in ASKS if one.name in {"plain", "wallet", "consume", "check"}):
+    for ask in (one for one in ASKS if one.name in {"plain", "wallet", "consume", "check", "event"}):
         answers = []
         for service in services:
             await service.ctx.db.close()

@@ -93,6 +93,9 @@ HOT = (
     cross_app.consume_credits,
     financial.balance,
     financial.spend,
+    stripe.webhook,
+    credits.webhook,
+    webhooks_v1.webhook,
 )
 Opener = Callable[[], AbstractAsyncContextManager[Context]]
 

@@ -28,12 +28,21 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,15}")
 _JSON = frozenset(
     {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
 )
-_WANTED = frozenset({b"authorization", b"x-api-key", b"idempotency-key", b"content-type", b"content-length"})
+_WANTED = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"idempotency-key",
+        b"stripe-signature",
+        b"content-type",
+        b"content-length",
+    }
+)
 # Who sends one of these wants more than the sunny road: browsers (CORS), those who resume, bodies of unknown length.
 _FRAMEWORKS = frozenset({b"origin", b"resume-token", b"transfer-encoding", b"content-encoding"})
 # What the framework's CORS says to whoever sends no Origin.
 _VARY = (b"vary", b"Origin")
-_GIVEN = frozenset({"ctx", "caller", "key", "api_key", "resume", "response", "body"})
+_GIVEN = frozenset({"ctx", "caller", "key", "api_key", "resume", "response", "body", "raw", "signature"})
 Headers = Mapping[bytes, bytes]
 
 
@@ -137,6 +146,8 @@ class ThinRoutes:
             arguments = _arguments(route, values, scope["query_string"], headers)
             if route.body is not None:
                 arguments["body"] = _body(route.body, await _raw(headers, receive, seen))
+            elif "raw" in route.names:
+                arguments["raw"] = await _raw(headers, receive, seen)
         except _HandOverError:
             await self._app(scope, _again(seen, receive) if seen else receive, send)
             return
@@ -191,9 +202,12 @@ def _arguments(route: ThinRoute, values: Mapping[str, str], query: bytes, header
         arguments["key"] = _key(route, headers)
     if "api_key" in route.names:
         arguments["api_key"] = _text(headers.get(b"x-api-key"))
+    if "signature" in route.names:
+        arguments["signature"] = _text(headers.get(b"stripe-signature"))
     if "response" in route.names:
         arguments["response"] = _Response()
-    if route.body is None and headers.get(b"content-length", b"0") != b"0":
+    takes_body = route.body is not None or "raw" in route.names
+    if not takes_body and headers.get(b"content-length", b"0") != b"0":
         raise _HandOverError
     return arguments
 

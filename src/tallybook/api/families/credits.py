@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from pydantic import Field
 
 from tallybook.api.deps import (
@@ -15,7 +15,7 @@ from tallybook.api.deps import (
     Shape,
     problems,
 )
-from tallybook.api.families.webhooks import EVENT_BODY, SignatureHeader, raw_body
+from tallybook.api.families.webhooks import EVENT_BODY, RawBody, SignatureHeader
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.domain.errors import CheckoutNotFoundError, PaymentMethodUnsupportedError
 from tallybook.usecases import checkouts, fulfilment, intake
@@ -119,7 +119,7 @@ async def session(
 
 
 @router.post("/webhook", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
-async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> ReceivedShape:
+async def webhook(ctx: Ctx, raw: RawBody, signature: SignatureHeader = None) -> ReceivedShape:
     """Take an event in; it is answered as soon as it is stored."""
-    await intake.receive(ctx, path="credits", raw=await raw_body(request), signature=signature)
+    await intake.receive(ctx, path="credits", raw=raw, signature=signature)
     return ReceivedShape()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from tallybook.api.buying import (
@@ -25,7 +25,7 @@ from tallybook.api.deps import (
     UserId,
     problems,
 )
-from tallybook.api.families.webhooks import EVENT_BODY, SignatureHeader, raw_body
+from tallybook.api.families.webhooks import EVENT_BODY, RawBody, SignatureHeader
 from tallybook.api.json_bodies import StrictJsonRoute
 from tallybook.domain.payments.subscriptions import Subscription
 from tallybook.usecases import catalog, intake
@@ -227,9 +227,9 @@ async def products(ctx: Ctx) -> list[ProductShape]:
 
 
 @router.post("/webhook", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
-async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> ReceivedShape:
+async def webhook(ctx: Ctx, raw: RawBody, signature: SignatureHeader = None) -> ReceivedShape:
     """Take an event in; it is answered as soon as it is stored."""
-    await intake.receive(ctx, path="stripe", raw=await raw_body(request), signature=signature)
+    await intake.receive(ctx, path="stripe", raw=raw, signature=signature)
     return ReceivedShape()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Header, Request
+from fastapi import Depends, Header, Request
 
 SignatureHeader = Annotated[
     str | None,
@@ -39,6 +39,9 @@ EVENT_BODY: dict[str, Any] = {
 }
 
 
-async def raw_body(request: Request) -> bytes:
+async def _raw_body(request: Request) -> bytes:
     """The bytes as they came; the limit on all bodies has been counted along."""
     return await request.body()
+
+
+RawBody = Annotated[bytes, Depends(_raw_body)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import Field
 
 from tallybook.api.deps import Ctx, Shape, problems
-from tallybook.api.families.webhooks import EVENT_BODY, SignatureHeader, raw_body
+from tallybook.api.families.webhooks import EVENT_BODY, RawBody, SignatureHeader
 from tallybook.usecases import intake
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
@@ -44,9 +44,9 @@ _PATHS = {
 
 
 @router.post("/stripe", summary="Stripe's events", responses=problems(400), openapi_extra=EVENT_BODY)
-async def webhook(ctx: Ctx, request: Request, signature: SignatureHeader = None) -> StatusShape:
+async def webhook(ctx: Ctx, raw: RawBody, signature: SignatureHeader = None) -> StatusShape:
     """Take an event in; it is answered as soon as it is stored."""
-    await intake.receive(ctx, path="v1", raw=await raw_body(request), signature=signature)
+    await intake.receive(ctx, path="v1", raw=raw, signature=signature)
     return StatusShape()
 
 
