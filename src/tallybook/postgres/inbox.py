@@ -21,7 +21,7 @@ from tallybook.domain.payments.inbox import (
     transfers_in,
 )
 from tallybook.domain.payments.reports import ReceivedEvent
-from tallybook.postgres.pool import Row, Transaction
+from tallybook.postgres.pool import Database, Row, Transaction
 from tallybook.postgres.statements import Statements
 
 CHANNEL = "tallybook_inbox"
@@ -37,8 +37,8 @@ async def store(
     intake_path: str,
     verified_by: Sequence[str],
     ignored_as: str | None,
-) -> int:
-    """Store an event once and wake the workers; gives how often it was delivered.
+) -> tuple[int, bool]:
+    """Store an event once; gives how often it was delivered, and whether it waits for a worker (see ``wake``).
 
     ``verified_by`` are the fingerprints of the secrets that signed it. With ``ignored_as`` it is recorded with that
     outcome and never worked on.
@@ -60,9 +60,12 @@ async def store(
         status="ignored" if ignored_as else "received",
         outcome=ignored_as,
     )
-    if row["status"] == "received":
-        await tx.run(_SQL.wake)
-    return int(row["deliveries"])
+    return int(row["deliveries"]), row["status"] == "received"
+
+
+def wake(db: Database) -> None:
+    """Wake the workers soon; should it be lost, they find what waits within seconds."""
+    db.run_soon(_SQL.wake)
 
 
 async def claim(tx: Transaction, now: datetime, *, leased_until: datetime) -> ClaimedEvent | None:

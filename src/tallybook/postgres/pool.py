@@ -14,8 +14,9 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 import asyncpg
+import structlog
 
-from tallybook.domain.errors import WalletBusyError
+from tallybook.domain.errors import BillingError, WalletBusyError
 from tallybook.postgres.connections import (
     ACQUIRE_TIMEOUT_SECONDS,
     FAST_LOCK_TIMEOUT_MS,
@@ -27,6 +28,7 @@ from tallybook.postgres.connections import (
     prepare,
 )
 from tallybook.postgres.failures import translated
+from tallybook.postgres.statements import Statement
 
 __all__ = ["Database", "Line", "Row", "Transaction"]
 FAST_CONNECTIONS = 16
@@ -34,6 +36,7 @@ PATIENT_CONNECTIONS = 8
 PATIENT_LOCK_TIMEOUT_MS = 4_000
 TURN_TIMEOUT_SECONDS = 4
 CLOSE_TIMEOUT_SECONDS = 5
+_log = structlog.get_logger("tallybook.postgres")
 
 
 async def _nothing_to_reset(_: object) -> None:
@@ -50,6 +53,8 @@ class Database:
         self._patient = patient
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._forget_callers: Callable[[], None] = _nothing
+        self._wanted: dict[str, Statement] = {}
+        self._running_soon: asyncio.Task[None] | None = None
 
     @classmethod
     async def connect(
@@ -86,6 +91,8 @@ class Database:
 
     async def close(self) -> None:
         """Give the connections back; waits for running statements."""
+        if self._running_soon is not None:
+            await asyncio.wait([self._running_soon])
         await self._fast.close()
         await self._patient.close()
 
@@ -162,6 +169,28 @@ class Database:
         with translated():
             async with self._fast.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
                 yield Transaction(connection)
+
+    def run_soon(self, statement: Statement) -> None:
+        """Run a statement that nobody waits for, once for all who want it meanwhile; it may be lost.
+
+        For NOTIFY: who commits one holds a lock of the whole database until the commit is on the disk, so transactions
+        that each brought one would commit one after another.
+        """
+        self._wanted[statement.name] = statement
+        if self._running_soon is None:
+            self._running_soon = asyncio.create_task(self._run_wanted())
+
+    async def _run_wanted(self) -> None:
+        try:
+            while self._wanted:
+                _, statement = self._wanted.popitem()
+                try:
+                    async with self.glance() as tx:
+                        await tx.run(statement)
+                except BillingError as refusal:
+                    _log.warning("not_run_soon", statement=statement.name, code=refusal.code)
+        finally:
+            self._running_soon = None
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[Ear]:

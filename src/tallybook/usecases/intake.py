@@ -46,10 +46,12 @@ async def receive(ctx: Context, *, path: str, raw: bytes, signature: str | None)
     verified_by = [fingerprint(ctx.sealer, secrets[place]) for place in event.signed_by]
     async with ctx.db.transaction() as tx:
         ignored_as = await _ignored_as(ctx, tx, event)
-        deliveries = await inbox.store(
+        deliveries, waits = await inbox.store(
             tx, ctx.clock(), event, intake_path=path, verified_by=verified_by, ignored_as=ignored_as
         )
         alarmed = await _drift(ctx, tx, event)
+    if waits:
+        inbox.wake(ctx.db)
     if alarmed:
         _log.error(
             "stripe_version_drifted", api_version=event.api_version, event_id=event.event_id, path=path

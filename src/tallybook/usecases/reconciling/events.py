@@ -79,6 +79,7 @@ async def _store(ctx: Context, page: Sequence[ReceivedEvent], *, applies: bool) 
         for event in reversed(missing) if applies else ():
             await _stored(ctx, tx, event)
     if missing and applies:
+        inbox.wake(ctx.db)
         _log.warning("events_had_not_come", events=len(missing), first=missing[-1].event_id)
     return len(missing)
 
