@@ -6,13 +6,13 @@ and turns a refusal into a sentence and an exit code.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import typer
+import uvloop
 from rich.console import Console
 
 from tallybook.domain.errors import BillingError
@@ -65,7 +65,7 @@ def run(
     try:
         settings = roof.load_settings()
         with roof.installed(settings, patience_seconds=patience_seconds) as installation:
-            return asyncio.run(doing(settings, installation))
+            return uvloop.run(doing(settings, installation))
     except BillingError as refusal:
         refuse(refusal)
 
