@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from bench import ground, in_process, machine, overspend, plan, report, sheets, tables, through_http
+from bench import ground, in_process, intake, machine, overspend, plan, report, sheets, tables, through_http
 from bench.ways import ours
 from tallybook.postgres.pool import Database
 
@@ -19,7 +20,7 @@ from tallybook.postgres.pool import Database
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--seconds", type=float, help="how long one slice lasts")
-    parser.add_argument("--quick", action="store_true", help="about a minute, rougher figures")
+    parser.add_argument("--quick", action="store_true", help="about two minutes, rougher figures")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON document")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into this document")
     found = parser.parse_args()
@@ -40,14 +41,16 @@ async def _in_process(
 
 
 def _run(wanted: plan.Plan, say: Console) -> report.Report:
-    began = time.monotonic()
+    began, secret = time.monotonic(), secrets.token_hex(32)
     say.print("[dim]Starting a durable PostgreSQL of this run's own …[/dim]")
     with ground.prepared() as at:
         facts = machine.describe(at.superuser_url, at.folder)
         say.print("[dim]Measuring in the process …[/dim]")
         result, trials = uvloop.run(_in_process(at, wanted))
         say.print("[dim]Measuring through HTTP …[/dim]")
-        http = through_http.measure(at, wanted)
+        http = through_http.measure(at, wanted, secret)
+        say.print("[dim]Delivering Stripe's events …[/dim]")
+        taken_in = intake.measure(at, wanted, secret)
         say.print("[dim]Verifying the ledger …[/dim]")
         broken = ours.broken_promises(at.product_url)
     return report.Report(
@@ -61,6 +64,7 @@ def _run(wanted: plan.Plan, say: Console) -> report.Report:
         rounds=wanted.rounds,
         in_process=result,
         http=http,
+        taken_in=taken_in,
         overspend=trials,
         broken_promises=broken,
     )
@@ -73,7 +77,10 @@ def _show(found: report.Report) -> None:
         print(f"✗ {failure}")
     if not failures:
         told = found.in_process.acknowledged
-        print(f"✓ Every acknowledged spend was found ({told:,} in the process), and all books tie.")
+        print(
+            f"✓ Every acknowledged spend was found ({told:,} in the process), each event is in the inbox once,"
+        )
+        print("  each payment is granted once, and all books tie.")
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import through_http
+from bench import intake, through_http
 from bench.batches import BatchRow
 from bench.in_process import Result, Row
 from bench.overspend import RIGHT, Trials
@@ -28,6 +28,7 @@ class Report:
     in_process: Result
     overspend: list[Trials]
     http: through_http.Result
+    taken_in: intake.Result
     broken_promises: list[str]
 
     def failures(self) -> list[str]:
@@ -38,7 +39,7 @@ class Report:
             if trials.way.startswith("Tallybook") and not trials.right
         ]
         broken = [f"ledger verify: {fault}" for fault in self.broken_promises]
-        return [*wrong, *self.in_process.faults, *self.http.faults, *broken]
+        return [*wrong, *self.in_process.faults, *self.http.faults, *self.taken_in.faults, *broken]
 
     def document(self) -> dict[str, Any]:
         """The same for programs: rates per second, latencies in milliseconds, ratios against the baselines."""
@@ -58,6 +59,8 @@ class Report:
                 {**asdict(row), "of_copy": of_copy(row, self.http.batches.rows)}
                 for row in self.http.batches.rows
             ],
+            "intake": [asdict(row) for row in self.taken_in.rows],
+            "worker": [asdict(row) for row in self.taken_in.worker],
             "failures": self.failures(),
         }
 

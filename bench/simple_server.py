@@ -14,8 +14,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
+import stripe
 import uvicorn
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel
 
 from bench.ways.lanes import Lanes
@@ -28,6 +30,9 @@ SEEDS = "/seeds"
 SEEDS_CONNECTIONS = 64
 ROW_LOCK_TABLE = "row_lock_http"
 SEEDS_TABLE = "seeds_http"
+WEBHOOK = "/webhook"
+WEBHOOK_TABLE = "webhook_events"
+WEBHOOK_CONNECTIONS = 16
 MICRO = 1_000_000
 
 
@@ -82,6 +87,40 @@ def make_app(database_url: str, connections_tried: list[int]) -> FastAPI:
     return app
 
 
+def make_webhook_app(database_url: str, secret: str) -> FastAPI:
+    """An app that takes Stripe's events in: Stripe's own check of the signature, and one INSERT over a pool."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with asyncpg.create_pool(database_url, max_size=WEBHOOK_CONNECTIONS) as pool:
+            await pool.execute(
+                f"CREATE TABLE IF NOT EXISTS {WEBHOOK_TABLE} (event_id text PRIMARY KEY, type text NOT NULL, "
+                "raw bytea NOT NULL, received_at timestamptz NOT NULL DEFAULT now())"
+            )
+            app.state.pool = pool
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.post(WEBHOOK)
+    async def webhook(request: Request) -> dict[str, bool]:
+        raw = await request.body()
+        event = stripe.Webhook.construct_event(raw, request.headers["stripe-signature"], secret)
+        await app.state.pool.execute(
+            f"INSERT INTO {WEBHOOK_TABLE} (event_id, type, raw) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            event.id,
+            event.type,
+            raw,
+        )
+        return {"received": True}
+
+    return app
+
+
 def _add_row_lock(app: FastAPI, count: int) -> None:
     @app.post(f"{ROW_LOCK}/{count}", status_code=201)
     async def spend_by_lock(body: SpendBody) -> Spent:
@@ -92,7 +131,11 @@ def _add_row_lock(app: FastAPI, count: int) -> None:
 
 def main() -> None:
     """Serve on the socket whose descriptor is the first argument, until SIGTERM."""
-    app = make_app(os.environ["BENCH_DATABASE_URL"], json.loads(os.environ["BENCH_CONNECTIONS"]))
+    url, secret = os.environ["BENCH_DATABASE_URL"], os.environ.get("BENCH_WEBHOOK_SECRET")
+    if secret is not None:
+        app = make_webhook_app(url, secret)
+    else:
+        app = make_app(url, json.loads(os.environ["BENCH_CONNECTIONS"]))
     listening = socket.socket(fileno=int(sys.argv[1]))
     server = uvicorn.Server(
         uvicorn.Config(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench import machine
 from bench.batches import ITEMS
 from bench.in_process import ALONE, LOADS, READS
+from bench.intake import CONNECTIONS, LATE_MS
 from bench.overspend import AT_ONCE, CREDITS, EACH, RIGHT
 from bench.report import Report, http_ratios, of_copy, ratios
 from bench.sheets import RATES, Sheet, cells
@@ -21,6 +22,8 @@ def of(report: Report) -> list[Sheet]:
         _alone(report),
         _http(report),
         _batches(report),
+        _intake(report),
+        _worker(report),
         _reads(report),
     ]
 
@@ -112,3 +115,45 @@ def _batches(report: Report) -> Sheet:
         rows.append([row.way, f"{row.callers}", *cells(row.figures), "" if share == 1 else f"{share:.0%}"])
     title = f"Batches of {ITEMS:,}: transfers a second; latencies of a call"
     return Sheet(title, ("way", "callers", *RATES, "of COPY"), rows)
+
+
+def _intake(report: Report) -> Sheet:
+    rows = [
+        [f"{row.way}: {row.load}", *cells(row.figures), f"{row.late:.1%}"] for row in report.taken_in.rows
+    ]
+    return Sheet(
+        "Stripe's events taken in, a worker beside it",
+        ("events", *RATES, f"over {LATE_MS} ms"),
+        rows,
+        [f"{CONNECTIONS} connections; by the clock, an answer's time counts from when its event was due"],
+    )
+
+
+def _worker(report: Report) -> Sheet:
+    rows = [
+        [
+            row.load,
+            f"{row.events:,}",
+            f"{row.rate:,.0f}",
+            *(
+                "–" if value is None else f"{value:,.0f}"
+                for value in (row.p50_ms, row.p99_ms, row.left_halfway, row.left, row.oldest_ms)
+            ),
+        ]
+        for row in report.taken_in.worker
+    ]
+    return Sheet(
+        "The worker: events settled",
+        (
+            "events",
+            "how many",
+            "a second",
+            "p50 ms",
+            "p99 ms",
+            "left halfway",
+            "left at the end",
+            "oldest ms",
+        ),
+        rows,
+        ["ms: from when the event came; a payment has two events that the worker works on"],
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -106,9 +105,8 @@ class _Run:
         return taken
 
 
-def measure(ground: Ground, plan: Plan) -> Result:
+def measure(ground: Ground, plan: Plan, secret: str) -> Result:
     """Run all slices; every answer must be a success and every spend a transfer, or a row of its table."""
-    secret = secrets.token_hex(32)
     users, api_key = asyncio.run(prepare(ground, plan.wallets + 1, secret))
     simple = [str(number) for number in range(1, plan.wallets + 2)]
     seeds.prepare(ground.compared_url, SEEDS_TABLE, range(1, plan.wallets + 2))
