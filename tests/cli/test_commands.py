@@ -52,7 +52,9 @@ def tallybook(database: TestDatabase, stripe_sandbox: Sandbox, tmp_path: Path) -
 def test_help_names_every_command(tallybook: CommandLine) -> None:
     said = tallybook.run("--help")
 
-    for command in "serve worker migrate demo doctor users apps credits catalog ledger events alerts".split():
+    for (
+        command
+    ) in "serve worker migrate demo doctor users apps credits catalog ledger events alerts top-ups".split():
         assert command in said
 
 

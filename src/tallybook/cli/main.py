@@ -24,6 +24,7 @@ from tallybook.cli import (
     payments,
     reconcile,
     subscriptions,
+    top_ups,
     users,
     webhooks,
 )
@@ -51,6 +52,7 @@ for name, noun in (
     ("ledger", ledger),
     ("events", events),
     ("subscriptions", subscriptions),
+    ("top-ups", top_ups),
     ("webhooks", webhooks),
     ("alerts", alerts),
     ("findings", reconcile),
