@@ -17,6 +17,7 @@ from credit_sdk import (
     requests_of_holds,
     requests_of_identity,
     requests_of_payments,
+    requests_of_reconciliations,
     requests_of_subscriptions,
 )
 from credit_sdk.operations import Group, Operation, S
@@ -134,6 +135,16 @@ class TopUps(Group[S]):
     charges = Operation(requests_of_cards.top_up_charges)
 
 
+class Reconciliations(Group[S]):
+    """Comparisons of Stripe with the books, and what they found; needs an admin's session."""
+
+    ask = Operation(requests_of_reconciliations.ask)
+    list = Operation(requests_of_reconciliations.reconciliations)
+    get = Operation(requests_of_reconciliations.reconciliation)
+    findings = Operation(requests_of_reconciliations.findings)
+    acknowledge = Operation(requests_of_reconciliations.acknowledge)
+
+
 class Users(Group[S]):
     """Accounts of people."""
 
@@ -180,6 +191,7 @@ class Calls(Generic[S]):
         self.payment_intents: PaymentIntents[S] = PaymentIntents(sender)
         self.payment_methods: PaymentMethods[S] = PaymentMethods(sender)
         self.top_ups: TopUps[S] = TopUps(sender)
+        self.reconciliations: Reconciliations[S] = Reconciliations(sender)
         self.users: Users[S] = Users(sender)
         self.sessions: Sessions[S] = Sessions(sender)
         self.apps: Apps[S] = Apps(sender)
