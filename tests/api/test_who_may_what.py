@@ -29,124 +29,125 @@ COLUMNS = {
     "consume": "consume_credits app",
     "purchase": "purchase_credits app",
     "grant": "grant_credits app",
+    "refund": "refund_payments app",
     "admin": "admin",
     "admin in app": "admin in app",
     "carrier": "carrier",
 }
-#                                              none ada bob a@a a@b key inf rea con pur gra adm adm@a car
+#                                              none ada bob a@a a@b key inf rea con pur gra ref adm adm@a car
 MATRIX = """
-POST   /v1/users                               201 201 201 201 201 201 201 201 201 201 201 201 201 201
-GET    /v1/users                               401 403 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/users/me                            401 200 200 200 403 403 401 403 403 403 403 200 200 403
-PUT    /v1/users/me/password                   401 401 401 403 403 401 401 401 401 401 401 401 403 401
-GET    /v1/users/{user_id}                     401 200 403 200 403 403 200 403 403 403 403 200 403 403
-PATCH  /v1/users/{user_id}                     401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/sessions                            201 201 201 201 201 401 401 401 401 401 401 201 201 201
-POST   /v1/sessions/refresh                    401 401 401 401 401 401 401 401 401 401 401 401 401 401
-DELETE /v1/sessions/current                    401 204 204 204 204 401 401 401 401 401 401 204 204 401
-POST   /v1/apps                                401 403 403 403 403 403 403 403 403 403 403 201 403 403
-GET    /v1/apps                                401 403 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/apps/{app_id}                       401 403 403 403 403 403 403 403 403 403 403 200 403 403
-PATCH  /v1/apps/{app_id}                       401 403 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/apps/{app_id}/api-keys              401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/apps/{app_id}/api-keys              401 403 403 403 403 403 403 403 403 403 403 201 403 403
-DELETE /v1/apps/{app_id}/api-keys/{api_key_id} 401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/apps/{app_id}/database-login        401 403 403 403 403 403 403 403 403 403 403 201 403 403
-POST   /v1/organisations                       401 403 403 403 403 403 403 403 403 403 403 201 403 403
-GET    /v1/organisations                       401 403 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/organisations/{organisation}        401 200 404 404 404 404 404 404 404 404 404 200 404 404
-PUT    /v1/organisations/{organisation}/members 401 200 404 404 404 404 404 404 404 404 404 200 404 404
-GET    /v1/wallets                             401 200 403 200 403 403 403 200 403 403 403 200 403 403
-GET    /v1/wallets/{wallet}                    401 200 404 200 403 403 403 200 403 403 403 200 404 403
-GET    /v1/wallets/{wallet}/transfers          401 200 404 200 403 403 403 200 403 403 403 200 404 403
-GET    /v1/wallets/{wallet}/lots               401 200 404 200 403 403 403 200 403 403 403 200 404 403
-PUT    /v1/wallets/{wallet}/freeze             401 403 403 403 403 403 403 403 403 403 403 200 403 403
-DELETE /v1/wallets/{wallet}/freeze             401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/transfers/batch                     401 200 409 200 403 403 403 403 200 403 403 200 409 403
-POST   /v1/transfers/{transfer}/give-back      401 403 403 403 403 403 403 403 404 403 403 404 403 403
-POST   /v1/transfers                           401 201 404 201 403 403 403 403 201 403 403 201 404 403
-GET    /v1/transfers/{transfer}                401 200 404 200 403 403 403 200 403 403 403 200 404 403
-POST   /v1/holds                               401 201 403 201 403 403 403 403 201 403 403 201 403 403
-GET    /v1/holds                               401 200 404 200 403 403 403 200 403 403 403 200 404 403
-POST   /v1/holds/{hold}/extend                 401 200 404 404 403 403 403 403 404 403 403 200 404 404
-POST   /v1/holds/{hold}/tokens                 401 201 404 404 403 403 403 403 404 403 403 201 404 403
-GET    /v1/holds/{hold}                        401 200 404 404 403 403 403 404 403 403 403 200 404 200
-POST   /v1/holds/{hold}/capture                401 200 404 404 403 403 403 403 404 403 403 200 404 404
-POST   /v1/holds/{hold}/release                401 200 404 404 403 403 403 403 404 403 403 200 404 404
-POST   /v1/alerts                              401 201 404 403 403 403 403 201 403 403 403 201 403 403
-GET    /v1/alerts                              401 200 404 403 403 403 403 200 403 403 403 200 403 403
-GET    /v1/alerts/{alert}                      401 200 404 403 403 403 403 404 403 403 403 200 403 403
-PATCH  /v1/alerts/{alert}                      401 200 404 403 403 403 403 404 403 403 403 200 403 403
-DELETE /v1/alerts/{alert}                      401 204 404 403 403 403 403 404 403 403 403 204 403 403
-GET    /v1/announcements                       401 200 404 403 403 403 403 200 403 403 403 200 403 403
-POST   /v1/budgets                             401 201 404 403 403 403 403 403 201 403 403 201 403 403
-GET    /v1/budgets                             401 200 404 403 403 403 403 403 200 403 403 200 403 403
-GET    /v1/budgets/{budget}                    401 200 404 403 403 403 403 403 200 403 403 200 403 403
-PATCH  /v1/budgets/{budget}                    401 200 404 403 403 403 403 403 403 403 403 200 403 403
-PUT    /v1/caps                                401 200 200 403 403 401 401 401 401 401 401 200 403 401
-GET    /v1/caps                                401 200 200 403 403 401 401 401 401 401 401 200 403 401
-GET    /v1/products                            200 200 200 200 200 200 200 200 200 200 200 200 200 200
-POST   /v1/checkouts                           401 201 403 201 403 403 403 403 403 201 403 201 403 403
-GET    /v1/checkouts/{checkout}                401 200 404 200 404 404 404 404 404 200 404 200 404 404
-POST   /v1/subscriptions                       401 201 403 201 403 403 403 403 403 201 403 201 403 403
-GET    /v1/subscriptions                       401 200 403 200 403 403 403 403 403 200 403 200 403 403
-GET    /v1/subscriptions/{subscription}        401 200 404 200 404 404 404 404 404 200 404 200 404 404
-GET    /v1/subscriptions/{subscription}/preview 401 409 404 409 404 404 404 404 404 409 404 409 404 404
-POST   /v1/subscriptions/{subscription}/change 401 409 404 403 404 404 404 404 404 403 404 409 404 404
-POST   /v1/subscriptions/{subscription}/cancel 401 409 404 409 404 404 404 404 404 409 404 409 404 404
-POST   /v1/subscriptions/{subscription}/reactivate 401 409 404 409 404 404 404 404 404 409 404 409 404 404
-POST   /v1/subscriptions/{subscription}/pause  401 409 404 409 404 404 404 404 404 409 404 409 404 404
-POST   /v1/subscriptions/{subscription}/resume 401 409 404 403 404 404 404 404 404 403 404 409 404 404
-GET    /v1/stripe-events                       401 403 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/stripe-events/{event}               401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/stripe-events/replay                401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/stripe-events/{event}/replay        401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/stripe-events/{event}/give-up       401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/reconciliations                     401 403 403 403 403 403 403 403 403 403 403 202 403 403
-GET    /v1/reconciliations                     401 403 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/reconciliations/{reconciliation}    401 403 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/reconciliations/findings            401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/reconciliations/findings/{finding}/acknowledge 401 403 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/payments                            401 200 403 200 403 403 403 200 403 403 403 200 403 403
-GET    /v1/payments/{payment}                  401 200 404 200 404 404 404 200 404 404 404 200 404 404
-GET    /v1/payments/{payment}/refunds/preview  401 403 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /v1/payments/{payment}/refunds          401 403 403 403 403 403 403 403 403 403 403 409 403 403
-POST   /v1/payment-intents                     401 201 403 201 403 403 403 403 403 201 403 201 403 403
-GET    /v1/payment-intents/{payment_intent}    401 200 404 200 404 404 404 404 404 200 404 200 404 404
-POST   /v1/payment-intents/{payment_intent}/complete 401 200 404 403 404 404 404 404 404 403 404 200 404 404
-POST   /v1/setup-intents                       401 201 403 201 403 403 403 403 403 201 403 201 403 403
-GET    /v1/payment-methods                     401 200 403 403 403 403 403 403 403 403 403 200 403 403
-PUT    /v1/payment-methods/default             401 200 403 403 403 403 403 403 403 403 403 200 403 403
-DELETE /v1/payment-methods/{payment_method}    401 404 403 403 403 403 403 403 403 403 403 404 403 403
-POST   /v1/portal-sessions                     401 201 403 403 403 403 403 403 403 403 403 201 403 403
-PUT    /v1/top-up                              401 200 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /v1/top-up                              401 200 403 403 403 403 403 403 403 403 403 200 403 403
-DELETE /v1/top-up                              401 204 403 403 403 403 403 403 403 403 403 204 403 403
-GET    /v1/top-up/charges                      401 200 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /api/cross-app/auth                     200 200 200 200 200 401 401 401 401 401 401 200 200 200
-POST   /api/cross-app/refresh                  401 401 401 401 401 401 401 401 401 401 401 401 401 401
-POST   /api/cross-app/validate-token           401 401 401 200 401 401 401 401 401 401 401 401 401 401
-POST   /api/cross-app/credits/check            401 401 401 200 401 401 401 401 401 401 401 401 401 401
-POST   /api/cross-app/credits/consume          401 401 401 200 401 401 401 401 401 401 401 401 401 401
-GET    /api/financial/credits/balance          401 200 200 200 403 403 403 401 403 403 403 200 200 403
-GET    /api/financial/credits/{user_id}        401 200 403 200 403 403 403 200 403 403 403 200 403 403
-POST   /api/financial/credits/{user_id}/add    401 403 403 403 403 403 403 403 403 403 200 200 403 403
-POST   /api/financial/credits/{user_id}/spend  401 200 403 200 403 403 403 403 200 403 403 200 403 403
-GET    /api/financial/subscriptions/{user_id}/summary 401 200 403 200 403 403 403 403 403 200 403 200 403 403
-POST   /api/stripe/create-checkout-session     401 200 403 200 403 403 403 403 403 200 403 200 403 403
-POST   /api/stripe/create-subscription         401 200 403 200 403 403 403 403 403 200 403 200 403 403
-DELETE /api/stripe/subscriptions/{id}          401 409 404 409 404 404 404 404 404 409 404 409 404 404
-GET    /api/stripe/subscriptions/{user_id}     401 200 403 200 403 403 403 403 403 200 403 200 403 403
-GET    /api/stripe/user-subscriptions          401 200 200 200 403 403 403 403 403 401 403 200 200 403
-GET    /api/stripe/customer-portal             401 200 403 403 403 403 403 403 403 403 403 200 403 403
-POST   /api/stripe/customer-portal             401 200 403 403 403 403 403 403 403 403 403 200 403 403
-GET    /api/stripe/products                    200 200 200 200 200 200 200 200 200 200 200 200 200 200
-POST   /api/stripe/webhook                     400 400 400 400 400 400 400 400 400 400 400 400 400 400
-POST   /api/credits/purchase                   401 200 200 200 403 403 403 403 403 401 403 200 200 403
-GET    /api/credits/session/{session_id}       401 200 404 200 404 404 404 404 404 200 404 200 404 404
-POST   /api/credits/webhook                    400 400 400 400 400 400 400 400 400 400 400 400 400 400
-POST   /api/v1/webhooks/stripe                 400 400 400 400 400 400 400 400 400 400 400 400 400 400
-GET    /api/v1/webhooks/health                 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /v1/users                               201 201 201 201 201 201 201 201 201 201 201 201 201 201 201
+GET    /v1/users                               401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/users/me                            401 200 200 200 403 403 401 403 403 403 403 403 200 200 403
+PUT    /v1/users/me/password                   401 401 401 403 403 401 401 401 401 401 401 401 401 403 401
+GET    /v1/users/{user_id}                     401 200 403 200 403 403 200 403 403 403 403 403 200 403 403
+PATCH  /v1/users/{user_id}                     401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/sessions                            201 201 201 201 201 401 401 401 401 401 401 401 201 201 201
+POST   /v1/sessions/refresh                    401 401 401 401 401 401 401 401 401 401 401 401 401 401 401
+DELETE /v1/sessions/current                    401 204 204 204 204 401 401 401 401 401 401 401 204 204 401
+POST   /v1/apps                                401 403 403 403 403 403 403 403 403 403 403 403 201 403 403
+GET    /v1/apps                                401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/apps/{app_id}                       401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+PATCH  /v1/apps/{app_id}                       401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/apps/{app_id}/api-keys              401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/apps/{app_id}/api-keys              401 403 403 403 403 403 403 403 403 403 403 403 201 403 403
+DELETE /v1/apps/{app_id}/api-keys/{api_key_id} 401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/apps/{app_id}/database-login        401 403 403 403 403 403 403 403 403 403 403 403 201 403 403
+POST   /v1/organisations                       401 403 403 403 403 403 403 403 403 403 403 403 201 403 403
+GET    /v1/organisations                       401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/organisations/{organisation}        401 200 404 404 404 404 404 404 404 404 404 404 200 404 404
+PUT    /v1/organisations/{organisation}/members 401 200 404 404 404 404 404 404 404 404 404 404 200 404 404
+GET    /v1/wallets                             401 200 403 200 403 403 403 200 403 403 403 403 200 403 403
+GET    /v1/wallets/{wallet}                    401 200 404 200 403 403 403 200 403 403 403 403 200 404 403
+GET    /v1/wallets/{wallet}/transfers          401 200 404 200 403 403 403 200 403 403 403 403 200 404 403
+GET    /v1/wallets/{wallet}/lots               401 200 404 200 403 403 403 200 403 403 403 403 200 404 403
+PUT    /v1/wallets/{wallet}/freeze             401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+DELETE /v1/wallets/{wallet}/freeze             401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/transfers/batch                     401 200 409 200 403 403 403 403 200 403 403 403 200 409 403
+POST   /v1/transfers/{transfer}/give-back      401 403 403 403 403 403 403 403 404 403 403 403 404 403 403
+POST   /v1/transfers                           401 201 404 201 403 403 403 403 201 403 403 403 201 404 403
+GET    /v1/transfers/{transfer}                401 200 404 200 403 403 403 200 403 403 403 403 200 404 403
+POST   /v1/holds                               401 201 403 201 403 403 403 403 201 403 403 403 201 403 403
+GET    /v1/holds                               401 200 404 200 403 403 403 200 403 403 403 403 200 404 403
+POST   /v1/holds/{hold}/extend                 401 200 404 404 403 403 403 403 404 403 403 403 200 404 404
+POST   /v1/holds/{hold}/tokens                 401 201 404 404 403 403 403 403 404 403 403 403 201 404 403
+GET    /v1/holds/{hold}                        401 200 404 404 403 403 403 404 403 403 403 403 200 404 200
+POST   /v1/holds/{hold}/capture                401 200 404 404 403 403 403 403 404 403 403 403 200 404 404
+POST   /v1/holds/{hold}/release                401 200 404 404 403 403 403 403 404 403 403 403 200 404 404
+POST   /v1/alerts                              401 201 404 403 403 403 403 201 403 403 403 403 201 403 403
+GET    /v1/alerts                              401 200 404 403 403 403 403 200 403 403 403 403 200 403 403
+GET    /v1/alerts/{alert}                      401 200 404 403 403 403 403 404 403 403 403 403 200 403 403
+PATCH  /v1/alerts/{alert}                      401 200 404 403 403 403 403 404 403 403 403 403 200 403 403
+DELETE /v1/alerts/{alert}                      401 204 404 403 403 403 403 404 403 403 403 403 204 403 403
+GET    /v1/announcements                       401 200 404 403 403 403 403 200 403 403 403 403 200 403 403
+POST   /v1/budgets                             401 201 404 403 403 403 403 403 201 403 403 403 201 403 403
+GET    /v1/budgets                             401 200 404 403 403 403 403 403 200 403 403 403 200 403 403
+GET    /v1/budgets/{budget}                    401 200 404 403 403 403 403 403 200 403 403 403 200 403 403
+PATCH  /v1/budgets/{budget}                    401 200 404 403 403 403 403 403 403 403 403 403 200 403 403
+PUT    /v1/caps                                401 200 200 403 403 401 401 401 401 401 401 401 200 403 401
+GET    /v1/caps                                401 200 200 403 403 401 401 401 401 401 401 401 200 403 401
+GET    /v1/products                            200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /v1/checkouts                           401 201 403 201 403 403 403 403 403 201 403 403 201 403 403
+GET    /v1/checkouts/{checkout}                401 200 404 200 404 404 404 404 404 200 404 404 200 404 404
+POST   /v1/subscriptions                       401 201 403 201 403 403 403 403 403 201 403 403 201 403 403
+GET    /v1/subscriptions                       401 200 403 200 403 403 403 403 403 200 403 403 200 403 403
+GET    /v1/subscriptions/{subscription}        401 200 404 200 404 404 404 404 404 200 404 404 200 404 404
+GET    /v1/subscriptions/{subscription}/preview 401 409 404 409 404 404 404 404 404 409 404 404 409 404 404
+POST   /v1/subscriptions/{subscription}/change 401 409 404 403 404 404 404 404 404 403 404 404 409 404 404
+POST   /v1/subscriptions/{subscription}/cancel 401 409 404 409 404 404 404 404 404 409 404 404 409 404 404
+POST   /v1/subscriptions/{subscription}/reactivate 401 409 404 409 404 404 404 404 404 409 404 404 409 404 404
+POST   /v1/subscriptions/{subscription}/pause  401 409 404 409 404 404 404 404 404 409 404 404 409 404 404
+POST   /v1/subscriptions/{subscription}/resume 401 409 404 403 404 404 404 404 404 403 404 404 409 404 404
+GET    /v1/stripe-events                       401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/stripe-events/{event}               401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/stripe-events/replay                401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/stripe-events/{event}/replay        401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/stripe-events/{event}/give-up       401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/reconciliations                     401 403 403 403 403 403 403 403 403 403 403 403 202 403 403
+GET    /v1/reconciliations                     401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/reconciliations/{reconciliation}    401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/reconciliations/findings            401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /v1/reconciliations/findings/{finding}/acknowledge 401 403 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/payments                            401 200 403 200 403 403 403 200 403 403 403 403 200 403 403
+GET    /v1/payments/{payment}                  401 200 404 200 404 404 404 200 404 404 404 404 200 404 404
+GET    /v1/payments/{payment}/refunds/preview  401 403 403 403 403 403 403 403 403 403 403 200 200 403 403
+POST   /v1/payments/{payment}/refunds          401 403 403 403 403 403 403 403 403 403 403 409 409 403 403
+POST   /v1/payment-intents                     401 201 403 201 403 403 403 403 403 201 403 403 201 403 403
+GET    /v1/payment-intents/{payment_intent}    401 200 404 200 404 404 404 404 404 200 404 404 200 404 404
+POST   /v1/payment-intents/{payment_intent}/complete 401 200 404 403 404 404 404 404 404 403 404 404 200 404 404
+POST   /v1/setup-intents                       401 201 403 201 403 403 403 403 403 201 403 403 201 403 403
+GET    /v1/payment-methods                     401 200 403 403 403 403 403 403 403 403 403 403 200 403 403
+PUT    /v1/payment-methods/default             401 200 403 403 403 403 403 403 403 403 403 403 200 403 403
+DELETE /v1/payment-methods/{payment_method}    401 404 403 403 403 403 403 403 403 403 403 403 404 403 403
+POST   /v1/portal-sessions                     401 201 403 403 403 403 403 403 403 403 403 403 201 403 403
+PUT    /v1/top-up                              401 200 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /v1/top-up                              401 200 403 403 403 403 403 403 403 403 403 403 200 403 403
+DELETE /v1/top-up                              401 204 403 403 403 403 403 403 403 403 403 403 204 403 403
+GET    /v1/top-up/charges                      401 200 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /api/cross-app/auth                     200 200 200 200 200 401 401 401 401 401 401 401 200 200 200
+POST   /api/cross-app/refresh                  401 401 401 401 401 401 401 401 401 401 401 401 401 401 401
+POST   /api/cross-app/validate-token           401 401 401 200 401 401 401 401 401 401 401 401 401 401 401
+POST   /api/cross-app/credits/check            401 401 401 200 401 401 401 401 401 401 401 401 401 401 401
+POST   /api/cross-app/credits/consume          401 401 401 200 401 401 401 401 401 401 401 401 401 401 401
+GET    /api/financial/credits/balance          401 200 200 200 403 403 403 401 403 403 403 403 200 200 403
+GET    /api/financial/credits/{user_id}        401 200 403 200 403 403 403 200 403 403 403 403 200 403 403
+POST   /api/financial/credits/{user_id}/add    401 403 403 403 403 403 403 403 403 403 200 403 200 403 403
+POST   /api/financial/credits/{user_id}/spend  401 200 403 200 403 403 403 403 200 403 403 403 200 403 403
+GET    /api/financial/subscriptions/{user_id}/summary 401 200 403 200 403 403 403 403 403 200 403 403 200 403 403
+POST   /api/stripe/create-checkout-session     401 200 403 200 403 403 403 403 403 200 403 403 200 403 403
+POST   /api/stripe/create-subscription         401 200 403 200 403 403 403 403 403 200 403 403 200 403 403
+DELETE /api/stripe/subscriptions/{id}          401 409 404 409 404 404 404 404 404 409 404 404 409 404 404
+GET    /api/stripe/subscriptions/{user_id}     401 200 403 200 403 403 403 403 403 200 403 403 200 403 403
+GET    /api/stripe/user-subscriptions          401 200 200 200 403 403 403 403 403 401 403 403 200 200 403
+GET    /api/stripe/customer-portal             401 200 403 403 403 403 403 403 403 403 403 403 200 403 403
+POST   /api/stripe/customer-portal             401 200 403 403 403 403 403 403 403 403 403 403 200 403 403
+GET    /api/stripe/products                    200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+POST   /api/stripe/webhook                     400 400 400 400 400 400 400 400 400 400 400 400 400 400 400
+POST   /api/credits/purchase                   401 200 200 200 403 403 403 403 403 401 403 403 200 200 403
+GET    /api/credits/session/{session_id}       401 200 404 200 404 404 404 404 404 200 404 404 200 404 404
+POST   /api/credits/webhook                    400 400 400 400 400 400 400 400 400 400 400 400 400 400 400
+POST   /api/v1/webhooks/stripe                 400 400 400 400 400 400 400 400 400 400 400 400 400 400 400
+GET    /api/v1/webhooks/health                 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
 """
 EXPECTED = {
     " ".join(words[:2]): dict(zip(COLUMNS.values(), map(int, words[2:]), strict=True))
