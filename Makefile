@@ -11,7 +11,7 @@ WORKERS ?= 2
 ON_POSTGRES_16 := tests/ledger tests/postgres/test_migrating.py tests/postgres/test_lanes.py tests/sdk/test_direct_sql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-costs bench-growth bench-memory canaries lock schema clean chromium
+.PHONY: help demo test check lint format bench bench-costs bench-growth bench-memory bench-life canaries lock schema clean chromium
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -50,6 +50,9 @@ bench-costs: $(INSTALLED) ## Measure where the time of a spend goes, in PostgreS
 
 bench-memory: $(INSTALLED) ## Measure the service's memory while 12,000 callers wait.
 	$(BIN)/python -m bench.memory $(ARGS)
+
+bench-life: $(INSTALLED) ## Measure two years of a subscriber's life on a test clock: under a minute.
+	$(BIN)/python -m bench.life $(ARGS)
 
 canaries: $(INSTALLED) ## Plant bugs and see each of them caught.
 	cd tests && ../$(BIN)/python -m faults.canaries

@@ -41,29 +41,22 @@ async def test_credits_that_expire_with_their_period_are_reset(clocked: Subscrib
     assert kinds == [("grant", 100), ("expire", 100), ("grant", 100)]
 
 
-async def test_a_coupon_of_the_whole_price_still_brings_a_periods_credits(clocked: Subscriber) -> None:
-    """Pitfall 9: nothing is due, so no payment intent; a discount is the merchant's gift."""
+async def test_pitfall_09_a_coupon_of_the_whole_price_still_brings_a_periods_credits(
+    clocked: Subscriber,
+) -> None:
+    """Nothing is due, so no payment intent; a discount is the merchant's gift."""
     coupon = clocked.till.stripe_post("/v1/coupons", percent_off=100, duration="forever")["id"]
     found = await clocked.subscribe("plan_starter")
     clocked.till.stripe_post(
         f"/v1/subscriptions/{found.stripe_subscription_id}", **{"discounts[0][coupon]": coupon}
     )
 
-    clocked.advance(utc(2027, 2, 2))
+    clocked.advance(utc(2027, 3, 2))
     await clocked.hear()
 
-    assert clocked.till.credits() == 200
-    assert clocked.till.ask(
-        "SELECT paid_minor, stripe_payment_intent_id FROM tallybook.payments ORDER BY 1"
-    ) == [
-        (0, None),
-        (
-            999,
-            clocked.till.ask("SELECT stripe_payment_intent_id FROM tallybook.payments WHERE paid_minor > 0")[
-                0
-            ][0],
-        ),
-    ]
+    assert clocked.till.credits() == 300
+    payments = clocked.till.ask("SELECT paid_minor, stripe_payment_intent_id FROM tallybook.payments")
+    assert sorted((paid, intent is None) for paid, intent in payments) == [(0, True), (0, True), (999, False)]
 
 
 async def test_while_past_due_nothing_new_comes_packs_stay_and_recovery_grants_once(
@@ -176,7 +169,8 @@ async def test_a_trial_ends_in_the_first_paid_period(clocked: Subscriber) -> Non
     assert clocked.till.credits() == 120
 
 
-async def test_two_years_of_a_subscribers_life_in_under_a_minute(clocked: Subscriber) -> None:
+async def test_two_years_of_a_subscribers_life_leave_books_that_tie(clocked: Subscriber) -> None:
+    """``make bench-life`` measures it: it reads what is printed here."""
     began = time.monotonic()
     clocked.plan("plan_starter", trial_days=14, trial_credits=Credits.whole(20))
     found = await clocked.subscribe("plan_starter")
@@ -200,7 +194,7 @@ async def test_two_years_of_a_subscribers_life_in_under_a_minute(clocked: Subscr
     )
     clocked.advance(utc(2029, 1, 20))
     await clocked.hear()
-    took = time.monotonic() - began
+    print(f"two years took {time.monotonic() - began:.2f} s")
 
     ended = await clocked.subscription()
     assert (due.status, ended.status) == (SubscriptionStatus.PAST_DUE, SubscriptionStatus.CANCELED)
@@ -212,4 +206,3 @@ async def test_two_years_of_a_subscribers_life_in_under_a_minute(clocked: Subscr
     # A trial, 24 paid months of which four at the larger plan (one of them begun in its first week), all still there.
     assert moved[0][1] == 26
     assert {row[2] for row in clocked.invoices()} == {"trial_granted", "granted"}
-    assert took < 60, took
