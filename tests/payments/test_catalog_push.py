@@ -137,14 +137,17 @@ async def test_a_price_in_a_currency_without_decimals_is_bought_as_it_is(bare_ti
     assert yen.credits() == 200
 
 
-async def test_a_price_changed_after_a_checkout_was_opened_does_not_matter(bare_till: Till) -> None:
+async def test_pitfall_20_a_price_changed_after_a_checkout_was_opened_does_not_matter(
+    bare_till: Till,
+) -> None:
     await push(bare_till, ONE.format(amount=1000))
     early = bare_till.but(catalog=Catalog.parse(ONE.format(amount=1000)))
     checkout = await early.open("pack_one")
-    await push(bare_till, ONE.format(amount=9900).replace("credits = 100", "credits = 5"))
+    dearer = ONE.format(amount=9900).replace("credits = 100", "credits = 5")
+    await push(bare_till, dearer)
 
     early.pay(checkout)
-    await early.deliver_all(checkout)
+    await bare_till.but(catalog=Catalog.parse(dearer)).deliver_all(checkout)
 
     assert early.credits() == 100
 

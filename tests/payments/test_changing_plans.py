@@ -53,8 +53,10 @@ async def test_an_upgrade_is_charged_now_and_brings_what_is_paid_for(clocked: Su
     assert clocked.till.credits() == (100_000_000 + granted) // 1_000_000 + 2000
 
 
-async def test_going_down_and_up_again_makes_neither_credits_nor_charges(clocked: Subscriber) -> None:
-    """Pitfall 18: a change of plan must not pass for a renewal."""
+async def test_pitfall_18_going_down_and_up_again_makes_neither_credits_nor_charges(
+    clocked: Subscriber,
+) -> None:
+    """A change of plan must not pass for a renewal."""
     await clocked.subscribe("plan_business")
     clocked.advance(START + timedelta(days=10))
     await clocked.hear()
@@ -155,8 +157,10 @@ async def test_only_the_holder_of_the_card_has_it_charged_for_another_plan(clock
     assert (await clocked.subscription()).lookup_key == "plan_starter"
 
 
-async def test_a_proration_from_the_dashboard_takes_credits_back_with_the_money(clocked: Subscriber) -> None:
-    """Pitfall 18: money that is credited to the customer's balance takes its credits along, spent or not."""
+async def test_pitfall_18_a_proration_from_the_dashboard_takes_credits_back_with_the_money(
+    clocked: Subscriber,
+) -> None:
+    """Money that is credited to the customer's balance takes its credits along, spent or not."""
     found = await clocked.subscribe("plan_business")
     price = clocked.till.stripe_get("/v1/prices", **{"lookup_keys[]": "plan_starter"})["data"][0]["id"]
     clocked.advance(START + timedelta(days=15, hours=12))
@@ -183,10 +187,10 @@ async def test_a_proration_from_the_dashboard_takes_credits_back_with_the_money(
     assert clocked.invoices()[-1] == ("subscription_cycle", "paid", "granted", 100)
 
 
-async def test_switching_to_and_fro_at_the_dashboard_makes_no_credits_under_a_coupon(
+async def test_pitfall_18_switching_to_and_fro_at_the_dashboard_makes_no_credits_under_a_coupon(
     clocked: Subscriber,
 ) -> None:
-    """Pitfall 18: a proration counts after discounts, else each way up would bring more than the way down takes."""
+    """A proration counts after discounts, else each way up would bring more than the way down takes."""
     coupon = clocked.till.stripe_post("/v1/coupons", percent_off=50, duration="forever")["id"]
     found = await clocked.subscribe("plan_starter")
     clocked.till.stripe_post(

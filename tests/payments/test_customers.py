@@ -85,7 +85,7 @@ def living(till: Till) -> list[str]:
     ]
 
 
-async def test_a_customer_who_was_deleted_at_stripe_buys_again(till: Till) -> None:
+async def test_pitfall_11_a_customer_who_was_deleted_at_stripe_buys_again(till: Till) -> None:
     await till.open("pack_100")
     gone = delete_customer(till)
 
@@ -180,7 +180,7 @@ async def test_an_unknown_outcome_is_asked_again_under_the_same_key(
     assert living(till) == [checkout.stripe_customer_id]
 
 
-async def test_an_email_that_changed_after_an_unknown_outcome_does_not_stick(
+async def test_pitfall_11_an_email_that_changed_after_an_unknown_outcome_does_not_stick(
     till: Till, gateway: TroubledGateway
 ) -> None:
     gateway.lost = 1

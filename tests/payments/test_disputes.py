@@ -15,7 +15,7 @@ from tallybook.worker.main import work_off
 pytestmark = pytest.mark.timeout(90)
 
 
-async def test_an_open_dispute_takes_the_payments_credits(till: Till) -> None:
+async def test_pitfall_17_an_open_dispute_takes_the_payments_credits(till: Till) -> None:
     checkout = await bought(till)
     found = dispute(till, checkout)
 
@@ -28,7 +28,7 @@ async def test_an_open_dispute_takes_the_payments_credits(till: Till) -> None:
     ]
 
 
-async def test_a_dispute_that_is_won_gives_back_what_it_took(till: Till) -> None:
+async def test_pitfall_17_a_dispute_that_is_won_gives_back_what_it_took(till: Till) -> None:
     checkout = await bought(till)
     await wallets.spend(till.ctx, till.caller, credits=Credits.whole(300), key="job")
     found = dispute(till, checkout)
@@ -100,7 +100,7 @@ async def test_a_disputes_events_in_any_order_and_twice_end_at_the_same(till: Ti
     assert books(till) == [(200, 0, 200, 0)]
 
 
-async def test_a_dispute_whose_opening_was_missed_is_seen_with_its_end(till: Till) -> None:
+async def test_pitfall_17_a_dispute_whose_opening_was_missed_is_seen_with_its_end(till: Till) -> None:
     checkout = await bought(till)
     found = dispute(till, checkout)
     till.sandbox.control(f"disputes/{found}/lose")

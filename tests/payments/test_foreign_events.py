@@ -35,7 +35,7 @@ def foreign_session(till: Till, **metadata: str) -> dict[str, Any]:
     return paid
 
 
-async def test_a_session_that_we_did_not_open_never_grants_even_with_our_metadata(
+async def test_pitfall_10_a_session_that_we_did_not_open_never_grants_even_with_our_metadata(
     till: Till,
 ) -> None:
     ours = await till.open()
@@ -87,7 +87,7 @@ async def test_a_payment_intent_without_a_session_never_grants(till: Till) -> No
         ("mode = 'subscription'", "mismatch_mode"),
     ],
 )
-async def test_a_payment_of_other_terms_is_recorded_and_never_grants(
+async def test_pitfall_20_a_payment_of_other_terms_is_recorded_and_never_grants(
     till: Till, change: str, outcome: str
 ) -> None:
     checkout = await till.open()
@@ -102,7 +102,7 @@ async def test_a_payment_of_other_terms_is_recorded_and_never_grants(
     assert (outcome,) in logged
 
 
-async def test_events_of_the_other_mode_are_recorded_and_never_grant(till: Till) -> None:
+async def test_pitfall_25_events_of_the_other_mode_are_recorded_and_never_grant(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)
 
@@ -117,7 +117,7 @@ async def test_events_of_the_other_mode_are_recorded_and_never_grant(till: Till)
     assert till.grants() == 0
 
 
-async def test_events_of_another_account_and_of_other_kinds_are_recorded_and_left_alone(
+async def test_pitfall_24_events_of_another_account_and_of_other_kinds_are_recorded_and_left_alone(
     till: Till,
 ) -> None:
     checkout = await till.open()
@@ -135,7 +135,7 @@ async def test_events_of_another_account_and_of_other_kinds_are_recorded_and_lef
     }
 
 
-async def test_an_event_is_tried_again_later_and_dies_in_the_end(till: Till) -> None:
+async def test_pitfall_03_an_event_is_tried_again_later_and_dies_in_the_end(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)
     [completed] = [e for e in till.events(checkout) if e["type"] == "checkout.session.completed"]
@@ -183,7 +183,7 @@ async def test_replaying_needs_a_choice_that_matches_something(till: Till) -> No
         await events.replay(till.ctx, OPERATOR, Selection(event_ids=("evt_none",)))
 
 
-async def test_replaying_done_events_grants_nothing_more(till: Till) -> None:
+async def test_pitfall_01_replaying_done_events_grants_nothing_more(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)
     await till.deliver_all(checkout)

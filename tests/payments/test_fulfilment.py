@@ -81,7 +81,7 @@ async def test_a_session_that_costs_nothing_grants_without_a_payment(till: Till)
     assert ("checkout.session.completed", "done", "granted") in till.inbox()
 
 
-async def test_a_delayed_payment_grants_when_it_succeeds_and_not_before(till: Till) -> None:
+async def test_pitfall_07_a_delayed_payment_grants_when_it_succeeds_and_not_before(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout, method="bank")
     await till.deliver_all(checkout)
@@ -131,7 +131,7 @@ async def test_three_events_of_one_payment_grant_once_in_every_order(till: Till)
         assert till.grants() == done, order
 
 
-async def test_the_same_webhook_fifty_times_at_once_grants_once(till: Till) -> None:
+async def test_pitfall_01_the_same_webhook_fifty_times_at_once_grants_once(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)
     [completed] = [e for e in till.events(checkout) if e["type"] == "checkout.session.completed"]
@@ -147,7 +147,7 @@ async def test_the_same_webhook_fifty_times_at_once_grants_once(till: Till) -> N
     assert till.ask("SELECT deliveries, status FROM tallybook.stripe_events") == [(50, "done")]
 
 
-async def test_events_and_return_pages_at_once_grant_once(till: Till) -> None:
+async def test_pitfall_02_events_and_return_pages_at_once_grant_once(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)
     for event in till.events(checkout):
@@ -200,6 +200,18 @@ async def test_a_paid_checkout_is_shown_from_our_books_without_stripe_and_withou
     assert again.checkout.granted_version == 1
 
 
+async def test_pitfall_08_coming_back_without_having_paid_brings_nothing(till: Till) -> None:
+    checkout = await till.open()
+    session_id = checkout.stripe_session_id or ""
+
+    early = await fulfilment.return_from_checkout(till.ctx, till.caller, session_id)
+    till.pay(checkout, card="4000000000000002")
+    declined = await fulfilment.return_from_checkout(till.ctx, till.caller, session_id)
+
+    assert (early.outcome, declined.outcome) == ("not_paid", "not_paid")
+    assert (till.grants(), await till.status(checkout)) == (0, "open")
+
+
 async def test_the_return_page_of_another_user_is_not_found(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)
@@ -212,7 +224,7 @@ async def test_the_return_page_of_another_user_is_not_found(till: Till) -> None:
     assert till.grants() == 0
 
 
-async def test_an_event_whose_worker_died_is_taken_over(till: Till) -> None:
+async def test_pitfall_03_an_event_whose_worker_died_is_taken_over(till: Till) -> None:
     checkout = await till.open()
     till.pay(checkout)
     [completed] = [e for e in till.events(checkout) if e["type"] == "checkout.session.completed"]

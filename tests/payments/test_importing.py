@@ -102,8 +102,8 @@ async def test_a_customer_comes_with_plan_history_and_credits_and_again_brings_n
     assert (status, source) == ("active", "import")
 
 
-async def test_a_payment_of_nothing_is_written_down_once_too(shop: Till) -> None:
-    """Pitfall 9: without a payment intent only the invoice itself says that it is known."""
+async def test_pitfall_09_a_payment_of_nothing_is_written_down_once_too(shop: Till) -> None:
+    """Without a payment intent only the invoice itself says that it is known."""
     grace = a_customer(shop, "grace@example.com")
     form = {"customer": grace, "items[0][price]": price_of(shop, "plan_starter"), "trial_period_days": "7"}
     assert shop.stripe_post("/v1/subscriptions", **form)["status"] == "trialing"
@@ -115,8 +115,10 @@ async def test_a_payment_of_nothing_is_written_down_once_too(shop: Till) -> None
     assert shop.ask("SELECT paid_minor, source FROM tallybook.payments") == [(0, "import")]
 
 
-async def test_old_webhooks_and_the_reconciler_grant_nothing_for_what_was_imported(shop: Till) -> None:
-    """Pitfall 6: the source of grants changes, and what was paid before must not count again."""
+async def test_pitfall_06_old_webhooks_and_the_reconciler_grant_nothing_for_what_was_imported(
+    shop: Till,
+) -> None:
+    """The source of grants changes, and what was paid before must not count again."""
     grace = a_customer(shop, "grace@example.com")
     subscribed(shop, grace, price_of(shop, "plan_starter"))
     bought(shop, grace, price_of(shop, "package_starter"))

@@ -105,7 +105,7 @@ def moved(report: InvoiceReport, plans: dict[str, PlanTerms] = PLANS) -> tuple[s
         (invoice(line(999, is_proration=True, discount_minor=999)), "no_credits", 0),
     ],
 )
-def test_credits_follow_the_lines_of_a_paid_invoice(
+def test_pitfall_18_credits_follow_the_lines_of_a_paid_invoice(
     report: InvoiceReport, outcome: str, credits: int
 ) -> None:
     assert moved(report) == (outcome, credits * 1_000_000)
@@ -119,8 +119,8 @@ def test_each_line_is_rounded_once_and_half_goes_to_even() -> None:
     assert found == [0, 2, 2, 0, -2]
 
 
-def test_currencies_without_and_with_three_decimals_are_reckoned_in_their_own_units() -> None:
-    """Pitfall 19: minor units as they are, never times a hundred."""
+def test_pitfall_19_currencies_without_and_with_three_decimals_are_reckoned_in_their_own_units() -> None:
+    """Minor units as they are, never times a hundred."""
     yen = replace(SMALL, price=Money(1500, "jpy"))
     dinar = replace(SMALL, price=Money(3075, "kwd"))
 

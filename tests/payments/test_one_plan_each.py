@@ -16,8 +16,8 @@ pytestmark = pytest.mark.timeout(180)
 PLANS = ("plan_starter", "plan_professional", "plan_business")
 
 
-async def test_two_tabs_leave_one_session_that_can_be_paid(ada: Subscriber) -> None:
-    """Pitfall 14: what was open is closed at Stripe before another one is handed out."""
+async def test_pitfall_14_two_tabs_leave_one_session_that_can_be_paid(ada: Subscriber) -> None:
+    """What was open is closed at Stripe before another one is handed out."""
     tabs = await asyncio.gather(*(ada.open(plan) for plan in PLANS), return_exceptions=True)
     handed_out = [one for one in tabs if not isinstance(one, BaseException)]
     refused = [one for one in tabs if isinstance(one, BaseException)]
@@ -37,7 +37,7 @@ def _status(ada: Subscriber, opened: Any) -> str:
     return str(ada.till.stripe_get(f"/v1/checkout/sessions/{opened.checkout.stripe_session_id}")["status"])
 
 
-async def test_a_second_tab_takes_the_place_of_the_first(ada: Subscriber) -> None:
+async def test_pitfall_14_a_second_tab_takes_the_place_of_the_first(ada: Subscriber) -> None:
     first = await ada.open("plan_starter")
     second = await ada.begin("plan_professional")
     third = await ada.open("plan_business")
@@ -60,8 +60,8 @@ async def test_nobody_has_two_plans_of_a_family(ada: Subscriber) -> None:
     assert ada.till.ask("SELECT count(*) FROM tallybook.checkouts") == [(1,)]
 
 
-async def test_a_session_that_was_paid_unseen_is_not_sold_a_second_time(ada: Subscriber) -> None:
-    """Pitfalls 12 and 14: the webhook is late, and the customer asks again."""
+async def test_pitfall_12_a_session_that_was_paid_unseen_is_not_sold_a_second_time(ada: Subscriber) -> None:
+    """The webhook is late, and the customer asks again."""
     opened = await ada.open("plan_starter")
     ada.till.pay(opened.checkout)
 

@@ -54,7 +54,7 @@ async def test_a_session_carries_our_terms_and_names_our_checkout(till: Till) ->
     ]
 
 
-async def test_the_payment_intent_gets_its_own_copy_of_the_metadata(till: Till) -> None:
+async def test_pitfall_10_the_payment_intent_gets_its_own_copy_of_the_metadata(till: Till) -> None:
     checkout = await till.open()
 
     paid = till.pay(checkout)["session"]
@@ -89,7 +89,7 @@ async def test_a_key_with_other_terms_is_refused(till: Till) -> None:
             await till.open(key="order-7", **terms)
 
 
-async def test_two_first_checkouts_at_once_make_one_customer(till: Till) -> None:
+async def test_pitfall_11_two_first_checkouts_at_once_make_one_customer(till: Till) -> None:
     await asyncio.gather(*(till.open("pack_100") for _ in range(8)))
 
     [[customer]] = till.ask("SELECT stripe_customer_id FROM tallybook.stripe_customers")

@@ -73,7 +73,7 @@ async def test_a_code_makes_a_plan_cheaper_and_its_credits_stay_those_of_the_pla
     assert generous.till.credits() == 1000
 
 
-async def test_pitfall_9_a_code_for_all_of_it_grants_the_period_without_a_payment_intent(
+async def test_pitfall_09_a_code_for_all_of_it_grants_the_period_without_a_payment_intent(
     generous: Subscriber,
 ) -> None:
     text = code(generous.till, percent=100, duration="once")

@@ -18,8 +18,8 @@ from tallybook.usecases.reconciling import runs
 pytestmark = pytest.mark.timeout(180)
 
 
-async def test_webhooks_that_never_came_are_made_up_for_by_the_same_handlers(shop: Till) -> None:
-    """Pitfall 23: a webhook that is missed is not a customer who paid for nothing."""
+async def test_pitfall_23_webhooks_that_never_came_are_made_up_for_by_the_same_handlers(shop: Till) -> None:
+    """A webhook that is missed is not a customer who paid for nothing."""
     checkout = await shop.open()
     shop.pay(checkout)
 
@@ -53,7 +53,7 @@ async def test_a_webhook_that_comes_after_it_was_fetched_is_the_same_event(shop:
     assert len(shop.inbox()) >= stored
 
 
-async def test_a_payment_without_any_event_is_found_and_granted_once(shop: Till) -> None:
+async def test_pitfall_23_a_payment_without_any_event_is_found_and_granted_once(shop: Till) -> None:
     checkout = await shop.open()
     shop.pay(checkout)
     lose_events(shop)
@@ -113,7 +113,7 @@ async def test_a_refund_that_failed_long_after_is_restored_though_it_was_made_be
     assert (run.differences, shop.credits()) == (0, 1000)
 
 
-async def test_a_dispute_is_taken_back_and_when_it_is_won_restored(shop: Till) -> None:
+async def test_pitfall_23_a_dispute_is_taken_back_and_when_it_is_won_restored(shop: Till) -> None:
     checkout = await bought(shop)
     disputed = dispute(shop, checkout)
     lose_events(shop)
@@ -199,8 +199,10 @@ async def test_mending_a_subscription_settles_its_newest_invoice_though_nobody_h
     assert (shop.credits(), shop.grants()) == (200, 2)
 
 
-async def test_a_canceled_subscription_is_followed_and_never_comes_to_life_again(shop: Till) -> None:
-    """Pitfall 13: what is final in our books stays so, whatever is repaired."""
+async def test_pitfall_13_a_canceled_subscription_is_followed_and_never_comes_to_life_again(
+    shop: Till,
+) -> None:
+    """What is final in our books stays so, whatever is repaired."""
     subscriber = Subscriber(shop)
     one = await subscriber.subscribe()
     shop.sandbox.http().delete(f"/v1/subscriptions/{one.stripe_subscription_id}")

@@ -70,7 +70,7 @@ async def test_a_refund_that_is_heard_of_before_its_payment_grants_what_is_kept(
     assert ("refund.created", "done", "granted_partly_refunded") in till.inbox()
 
 
-async def test_a_refund_from_stripes_dashboard_takes_all_credits_back(till: Till) -> None:
+async def test_pitfall_17_a_refund_from_stripes_dashboard_takes_all_credits_back(till: Till) -> None:
     checkout = await bought(till)
     refund(till, checkout)
 
@@ -86,7 +86,7 @@ async def test_a_refund_from_stripes_dashboard_takes_all_credits_back(till: Till
     ) in till.inbox()
 
 
-async def test_partial_refunds_add_up_and_take_no_more_than_their_part(till: Till) -> None:
+async def test_pitfall_16_partial_refunds_add_up_and_take_no_more_than_their_part(till: Till) -> None:
     checkout = await bought(till)
     left = []
     for amount in ("333", "333", "334"):
@@ -103,7 +103,9 @@ async def test_partial_refunds_add_up_and_take_no_more_than_their_part(till: Til
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-async def test_events_of_refunds_in_any_order_and_twice_take_the_same(till: Till, order: list[int]) -> None:
+async def test_pitfall_16_events_of_refunds_in_any_order_and_twice_take_the_same(
+    till: Till, order: list[int]
+) -> None:
     checkout = await bought(till)
     refund(till, checkout, amount="100")
     refund(till, checkout, amount="250")
@@ -120,7 +122,9 @@ async def test_events_of_refunds_in_any_order_and_twice_take_the_same(till: Till
     assert books(till) == [(350, 0, 350, 0)]
 
 
-async def test_what_was_spent_of_a_refunded_payment_becomes_debt_and_is_paid_first(till: Till) -> None:
+async def test_pitfall_17_what_was_spent_of_a_refunded_payment_becomes_debt_and_is_paid_first(
+    till: Till,
+) -> None:
     checkout = await bought(till)
     await wallets.spend(till.ctx, till.caller, credits=Credits.whole(700), key="job")
     refund(till, checkout)

@@ -126,7 +126,7 @@ async def test_a_refund_whose_answer_was_lost_is_found_and_not_made_again(till: 
     assert till.credits() == 700
 
 
-async def test_the_webhook_before_our_own_commit_finds_the_intent(till: Till) -> None:
+async def test_pitfall_12_the_webhook_before_our_own_commit_finds_the_intent(till: Till) -> None:
     checkout = await bought(till)
     await ask(till, amount=300)
     till.ask("UPDATE tallybook.refund_intents SET status = 'intended', stripe_refund_id = NULL")
@@ -190,7 +190,9 @@ async def test_a_preview_says_what_the_refund_then_does(till: Till) -> None:
     assert balances(till) == (0, 100, 650)
 
 
-async def test_a_refund_that_waits_counts_and_one_that_fails_gives_the_credits_again(till: Till) -> None:
+async def test_pitfall_16_a_refund_that_waits_counts_and_one_that_fails_gives_the_credits_again(
+    till: Till,
+) -> None:
     checkout = await till.open()
     till.pay(checkout, card="4000000000007726")
     await till.deliver_all(checkout)

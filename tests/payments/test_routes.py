@@ -7,12 +7,14 @@ import time
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from running_service import Running
 
 from payments.desk import signed
 
 pytestmark = pytest.mark.timeout(120)
+WEBHOOKS = ("/api/stripe/webhook", "/api/credits/webhook", "/api/v1/webhooks/stripe")
 URLS = {"success_url": "https://yourapp.com/success", "cancel_url": "https://yourapp.com/cancel"}
 
 
@@ -124,10 +126,7 @@ def test_each_webhook_path_has_its_reply_and_one_event_on_all_three_grants_once(
     raw = json.dumps(event).encode()
     headers = {"Stripe-Signature": signed(raw, secret=running.service.env["STRIPE_WEBHOOK_SECRET"])}
 
-    replies = {
-        path: stripe.post(path, content=raw, headers=headers)
-        for path in ("/api/stripe/webhook", "/api/credits/webhook", "/api/v1/webhooks/stripe")
-    }
+    replies = {path: stripe.post(path, content=raw, headers=headers) for path in WEBHOOKS}
 
     assert {path: reply.json() for path, reply in replies.items()} == {
         "/api/stripe/webhook": {"status": "success", "received": True},
@@ -137,6 +136,59 @@ def test_each_webhook_path_has_its_reply_and_one_event_on_all_three_grants_once(
     await_credits(running, 100)
     time.sleep(0.5)
     assert running.balance() == 100_000_000
+
+
+def deliver(running: Running, path: str, raw: bytes) -> int:
+    """Deliver a webhook as Stripe does; gives the status of the answer."""
+    headers = {"Stripe-Signature": signed(raw, secret=running.service.env["STRIPE_WEBHOOK_SECRET"])}
+    return running.http().post(path, content=raw, headers=headers).status_code
+
+
+def an_event(event_id: str, **changes: Any) -> dict[str, Any]:
+    """An event about something of which we know nothing."""
+    head = {"id": event_id, "object": "event", "type": "invoice.paid", "created": 1763700000}
+    return head | {"livemode": False, "data": {"object": {"id": "in_of_nobody"}}} | changes
+
+
+def test_pitfall_24_what_is_not_ours_is_taken_with_2xx_on_every_path(running: Running) -> None:
+    """Stripe disables an endpoint that answers otherwise, and then ours are not delivered either."""
+    foreign: dict[str, dict[str, Any]] = {
+        "a type that we leave alone": {"type": "product.updated"},
+        "a type that nobody has heard of": {"type": "moon.phase_changed"},
+        "the other mode": {"livemode": True},
+        "another account": {"account": "acct_somebody_else"},
+        "an object of nobody": {},
+        "an object without an id": {"data": {"object": {}}},
+    }
+
+    answers = {
+        (path, name): deliver(running, path, json.dumps(an_event(f"evt_{place}_{number}", **what)).encode())
+        for place, path in enumerate(WEBHOOKS)
+        for number, (name, what) in enumerate(foreign.items())
+    }
+
+    assert {what: status for what, status in answers.items() if status != 200} == {}
+    assert len(answers) == 18
+
+
+def test_pitfall_25_a_signature_counts_for_the_bytes_as_they_came(running: Running) -> None:
+    """Written anew from what was parsed, these bodies would be other ones."""
+    subject = {"id": "prod_1", "object": "product", "name": "Café", "price": 1.0}
+    sent = {
+        path: json.dumps(
+            an_event(f"evt_{place}", type="product.updated", data={"object": subject}),
+            indent=3,
+            ensure_ascii=bool(place),
+        ).encode()
+        for place, path in enumerate(WEBHOOKS)
+    }
+
+    answers = {path: deliver(running, path, raw) for path, raw in sent.items()}
+
+    assert answers == dict.fromkeys(WEBHOOKS, 200)
+    with psycopg.connect(running.database.superuser_url) as connection:
+        stored = connection.execute("SELECT raw FROM tallybook.stripe_events ORDER BY event_id").fetchall()
+    assert [row[0] for row in stored] == list(sent.values())
 
 
 @pytest.mark.parametrize("path", ["/api/stripe/webhook", "/api/credits/webhook"])

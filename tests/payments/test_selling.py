@@ -70,7 +70,7 @@ async def test_pitfall_19_a_product_is_sold_in_several_currencies(
     assert till.credits() == 400
 
 
-async def test_pitfall_9_a_checkout_that_costs_nothing_has_no_payment_intent_and_is_granted(
+async def test_pitfall_09_a_checkout_that_costs_nothing_has_no_payment_intent_and_is_granted(
     till: Till,
 ) -> None:
     coupon = till.stripe_post("/v1/coupons", percent_off=100, duration="once")

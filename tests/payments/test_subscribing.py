@@ -46,8 +46,10 @@ async def test_the_quantity_multiplies_a_plans_credits(ada: Subscriber) -> None:
     assert ada.till.credits() == 300
 
 
-async def test_session_and_invoice_of_one_first_payment_grant_once_in_every_order(ada: Subscriber) -> None:
-    """Pitfall 5: a first payment has two events that could grant; only the invoice does."""
+async def test_pitfall_05_session_and_invoice_of_one_first_payment_grant_once_in_every_order(
+    ada: Subscriber,
+) -> None:
+    """A first payment has two events that could grant; only the invoice does."""
     kinds = ("checkout.session.completed", "invoice.paid", "customer.subscription.updated")
     for number, order in enumerate(itertools.permutations(kinds)):
         one = another(ada, number)
@@ -64,8 +66,10 @@ async def test_session_and_invoice_of_one_first_payment_grant_once_in_every_orde
     assert ada.till.grants() == 6
 
 
-async def test_every_event_of_a_first_payment_at_once_and_again_grants_once(ada: Subscriber) -> None:
-    """Pitfalls 1 to 3: duplicates, and handlers that race each other."""
+async def test_pitfall_02_every_event_of_a_first_payment_at_once_and_again_grants_once(
+    ada: Subscriber,
+) -> None:
+    """Duplicates, and handlers that race each other."""
     opened = await ada.open()
     ada.till.pay(opened.checkout)
     happened = ada.events()
@@ -79,8 +83,8 @@ async def test_every_event_of_a_first_payment_at_once_and_again_grants_once(ada:
     assert ada.outcomes("invoice.paid") == ["already_granted"]
 
 
-async def test_subscription_events_alone_never_grant(ada: Subscriber) -> None:
-    """Pitfall 8: a subscription that was begun and never paid is worth nothing, whatever an event's body says."""
+async def test_pitfall_08_subscription_events_alone_never_grant(ada: Subscriber) -> None:
+    """A subscription that was begun and never paid is worth nothing, whatever an event's body says."""
     begun = await ada.begin("plan_business")
     [created, *_] = [one for one in ada.events() if one["type"] == "customer.subscription.created"]
     lie = created | {"id": "evt_lie", "type": "customer.subscription.updated"}
@@ -122,8 +126,8 @@ async def test_a_payment_method_that_is_named_is_kept_and_pays_the_renewals(ada:
     assert (begun.client_secret is not None, ada.till.credits()) == (True, 0)
 
 
-async def test_created_after_updated_leaves_the_subscription_active(ada: Subscriber) -> None:
-    """Pitfall 4: the order of events says nothing; what Stripe has now does."""
+async def test_pitfall_04_created_after_updated_leaves_the_subscription_active(ada: Subscriber) -> None:
+    """The order of events says nothing; what Stripe has now does."""
     opened = await ada.open()
     ada.till.pay(opened.checkout)
     events = [one for one in ada.events() if one["type"].startswith("customer.subscription")]
@@ -146,8 +150,8 @@ class BelatedGateway(StripeGateway):
         return self.before
 
 
-async def test_a_subscription_that_has_ended_never_lives_again(ada: Subscriber) -> None:
-    """Pitfall 13: terminal states do not flip back."""
+async def test_pitfall_13_a_subscription_that_has_ended_never_lives_again(ada: Subscriber) -> None:
+    """Terminal states do not flip back."""
     found = await ada.subscribe()
     assert found.stripe_subscription_id is not None
     belated = BelatedGateway(KEY, api_base=ada.till.sandbox.base_url, api_version=PINNED_API_VERSION)
@@ -164,8 +168,10 @@ async def test_a_subscription_that_has_ended_never_lives_again(ada: Subscriber) 
     assert not (await ada.subscription()).holds_family
 
 
-async def test_a_delayed_first_payment_grants_when_it_arrives_and_not_before(ada: Subscriber) -> None:
-    """Pitfall 7: a completed session is not a paid one."""
+async def test_pitfall_07_a_delayed_first_payment_grants_when_it_arrives_and_not_before(
+    ada: Subscriber,
+) -> None:
+    """A completed session is not a paid one."""
     opened = await ada.open()
     ada.till.pay(opened.checkout, method="bank")
     await ada.hear()
@@ -179,8 +185,10 @@ async def test_a_delayed_first_payment_grants_when_it_arrives_and_not_before(ada
     assert (ada.till.credits(), ada.till.grants()) == (100, 1)
 
 
-async def test_a_subscription_that_was_made_at_stripe_is_adopted_by_its_customer(ada: Subscriber) -> None:
-    """Pitfall 10: metadata is not there; the customer is one of ours, and the price a plan's."""
+async def test_pitfall_10_a_subscription_that_was_made_at_stripe_is_adopted_by_its_customer(
+    ada: Subscriber,
+) -> None:
+    """Metadata is not there; the customer is one of ours, and the price a plan's."""
     await ada.till.open("pack_100")
     price = ada.till.stripe_get("/v1/prices", **{"lookup_keys[]": "plan_professional"})["data"][0]["id"]
     customer = ada.customer_id
@@ -195,8 +203,8 @@ async def test_a_subscription_that_was_made_at_stripe_is_adopted_by_its_customer
     assert ada.till.credits() == 500
 
 
-async def test_a_checkouts_subscription_names_its_attempt(ada: Subscriber) -> None:
-    """Pitfall 10: metadata is not inherited, so the subscription gets its own."""
+async def test_pitfall_10_a_checkouts_subscription_names_its_attempt(ada: Subscriber) -> None:
+    """Metadata is not inherited, so the subscription gets its own."""
     found = await ada.subscribe()
 
     at_stripe = ada.till.stripe_get(f"/v1/subscriptions/{found.stripe_subscription_id}")
@@ -204,8 +212,10 @@ async def test_a_checkouts_subscription_names_its_attempt(ada: Subscriber) -> No
     assert at_stripe["metadata"]["user_id"] == str(ada.till.user_id)
 
 
-async def test_invoices_without_a_subscription_and_of_strangers_are_recorded(ada: Subscriber) -> None:
-    """Pitfall 22: and nothing crashes, nothing is granted."""
+async def test_pitfall_22_invoices_without_a_subscription_and_of_strangers_are_recorded(
+    ada: Subscriber,
+) -> None:
+    """Nothing crashes, nothing is granted."""
     await ada.till.open("pack_100")
     price = ada.till.stripe_get("/v1/prices", **{"lookup_keys[]": "plan_business"})["data"][0]
     ours = ada.customer_id
@@ -231,8 +241,8 @@ async def test_invoices_without_a_subscription_and_of_strangers_are_recorded(ada
     assert ada.till.grants() == 0
 
 
-async def test_an_event_of_an_old_version_needs_nothing_but_its_id(ada: Subscriber) -> None:
-    """Pitfall 21: bodies are hints, so their shape does not matter."""
+async def test_pitfall_21_an_event_of_an_old_version_needs_nothing_but_its_id(ada: Subscriber) -> None:
+    """Bodies are hints, so their shape does not matter."""
     opened = await ada.open()
     ada.till.pay(opened.checkout)
     [paid] = [one for one in ada.events() if one["type"] == "invoice.paid"]
@@ -243,10 +253,10 @@ async def test_an_event_of_an_old_version_needs_nothing_but_its_id(ada: Subscrib
     assert ada.till.credits() == 100
 
 
-async def test_a_plan_that_was_repriced_still_brings_its_credits_to_who_has_the_old_price(
+async def test_pitfall_20_a_plan_that_was_repriced_still_brings_its_credits_to_who_has_the_old_price(
     ada: Subscriber,
 ) -> None:
-    """Pitfall 20: the price was bound when the session was opened."""
+    """The price was bound when the session was opened."""
     opened = await ada.open("plan_starter")
     starter = ada.till.ctx.catalog.by_lookup_key("plan_starter")
     assert starter is not None
@@ -262,8 +272,8 @@ async def test_a_plan_that_was_repriced_still_brings_its_credits_to_who_has_the_
     assert ada.till.credits() == 100
 
 
-async def test_a_trial_brings_its_credits_once_for_ever(ada: Subscriber) -> None:
-    """Pitfall 9: nothing is due, so there is no payment intent; and a trial is had once for each family."""
+async def test_pitfall_09_a_trial_brings_its_credits_once_for_ever(ada: Subscriber) -> None:
+    """Nothing is due, so there is no payment intent; and a trial is had once for each family."""
     ada.plan("plan_starter", trial_days=14, trial_credits=starter_trial(ada))
     ada.plan("plan_business", trial_days=14, trial_credits=starter_trial(ada))
     first = await ada.subscribe("plan_starter")

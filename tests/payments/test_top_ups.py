@@ -99,9 +99,9 @@ async def test_pitfall_15_the_same_amount_is_charged_again_in_the_same_minute(ad
     for _ in range(3):
         await ada.spend(ada.till.credits() - 40)
         await ada.round()
+        assert ada.till.credits() == 140
 
     assert [charge["amount"] for charge in ada.charges()] == [1000, 1000, 1000]
-    assert ada.till.credits() == 140
 
 
 async def test_once_keys_are_forgotten_an_unknown_charge_is_looked_up_and_not_repeated(

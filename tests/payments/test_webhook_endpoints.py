@@ -142,7 +142,7 @@ async def test_only_admins_register_and_look(bare_till: Till) -> None:
         ("https://[pay" + INTAKE_URLS["v1"], "not a URL"),
     ],
 )
-def test_a_url_that_takes_no_events_is_refused(url: str, said: str) -> None:
+def test_pitfall_24_a_url_that_takes_no_events_is_refused(url: str, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         registrable(url, livemode=False)
 
