@@ -11,7 +11,7 @@ WORKERS ?= 2
 ON_POSTGRES_16 := tests/ledger tests/postgres/test_migrating.py tests/postgres/test_lanes.py tests/sdk/test_direct_sql.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench bench-costs bench-growth bench-memory bench-life canaries lock schema clean chromium
+.PHONY: help demo test check lint format bench bench-costs bench-growth bench-memory bench-life canaries pitfalls lock schema clean chromium
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -56,6 +56,9 @@ bench-life: $(INSTALLED) ## Measure two years of a subscriber's life on a test c
 
 canaries: $(INSTALLED) ## Plant bugs and see each of them caught.
 	cd tests && ../$(BIN)/python -m faults.canaries
+
+pitfalls: $(INSTALLED) ## Take each guard against a known pitfall out and see its tests fail (takes minutes; ARGS="16 17").
+	cd tests && ../$(BIN)/python -m pitfalls.run $(ARGS)
 
 schema: $(INSTALLED) ## Write src/tallybook/postgres/schema.sql anew from the migrations.
 	$(BIN)/python -m tallybook.postgres.schema

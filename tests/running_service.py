@@ -196,7 +196,9 @@ def environment(database: TestDatabase, sandbox_url: str, port: int, webhook_sec
         "STRIPE_API_BASE": sandbox_url,
         "LOG_LEVEL": "warning",
     }
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    # PYTHONPATH is set where a copy of the sources is tried (tests/pitfalls).
+    inherited = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "PYTHONPATH")
+    kept = {name: os.environ[name] for name in inherited if name in os.environ}
     return kept | own
 
 
