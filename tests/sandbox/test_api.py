@@ -111,7 +111,7 @@ def test_an_unknown_object_is_not_found(client: stripe.StripeClient) -> None:
 
 
 def test_a_route_left_to_later_says_so(sandbox: Running) -> None:
-    answer = sandbox.http().get("/v1/subscription_schedules")
+    answer = sandbox.http().get("/v1/quotes")
     nowhere = sandbox.http().get("/v1/nowhere")
 
     assert (answer.status_code, nowhere.status_code) == (404, 404)
