@@ -41,12 +41,14 @@ class Verdict:
     different: int = 0
     """How many of all had to be checked, the others being like one of them."""
     seconds: float = 0.0
+    """What it added to the run: processes that judge beside each other count as one."""
     deviations: list[str] = field(default_factory=list)
 
     def __add__(self, other: Verdict) -> Verdict:
         """Return both as one."""
         mine, theirs = vars(self), vars(other)
-        return Verdict(**{name: value + theirs[name] for name, value in mine.items()})
+        both = {name: value + theirs[name] for name, value in mine.items()}
+        return Verdict(**both | {"seconds": max(self.seconds, other.seconds)})
 
 
 @dataclass
