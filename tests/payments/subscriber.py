@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from payments.desk import CANCEL, SUCCESS, Till, signed
-from tallybook.domain.catalog.products import Product
+from payments.desk import CANCEL, OPERATOR, SUCCESS, Till, signed
+from tallybook.domain.catalog.products import Catalog, Product
 from tallybook.domain.payments.checkouts import Opened
 from tallybook.domain.payments.subscriptions import Subscription
-from tallybook.usecases import intake
+from tallybook.usecases import catalog, intake
 from tallybook.usecases.subscriptions import beginning, changing, opening, plans, viewing
 from tallybook.worker.main import work_off
 
@@ -167,11 +167,18 @@ class Subscriber:
 
     def plan(self, lookup_key: str, **changes: Any) -> None:
         """Change a plan of the catalogue that the service reads."""
-        catalog = self.till.ctx.catalog
+        sold = self.till.ctx.catalog
         products: tuple[Product, ...] = tuple(
-            replace(one, **changes) if one.lookup_key == lookup_key else one for one in catalog.products
+            replace(one, **changes) if one.lookup_key == lookup_key else one for one in sold.products
         )
-        self.till = self.till.but(catalog=replace(catalog, products=products))
+        self.till = self.till.but(catalog=replace(sold, products=products))
+
+    async def sell(self, text: str) -> None:
+        """Sell what a catalogue's text says beside the rest."""
+        more = Catalog.parse(text).products
+        both = Catalog((*self.till.ctx.catalog.products, *more))
+        self.till = self.till.but(catalog=both)
+        await catalog.push(self.till.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
 
     def invoices(self) -> list[tuple[Any, ...]]:
         """Reason, status, outcome and moved credits (whole ones) of each invoice, oldest first."""

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from sandbox.process import KEY
 
-from payments.desk import OPERATOR
 from payments.form_filler import selling_with
 from payments.subscriber import FAILS_LATER, START, Subscriber, utc
 from tallybook.api.v1.subscription_shapes import facts
-from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.errors import (
     IdempotencyKeyReusedError,
     StripeRefusedError,
@@ -21,7 +19,6 @@ from tallybook.domain.errors import (
 )
 from tallybook.domain.payments.subscriptions import Effect, SubscriptionReport
 from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
-from tallybook.usecases import catalog
 from tallybook.usecases.subscriptions import changing, viewing
 
 pytestmark = pytest.mark.timeout(240)
@@ -37,14 +34,6 @@ interval = "year"
 """
 
 
-async def sell_yearly(ada: Subscriber) -> None:
-    """Sell a plan by the year beside the others."""
-    yearly = Catalog.parse(YEARLY).products
-    both = Catalog((*ada.till.ctx.catalog.products, *yearly))
-    ada.till = ada.till.but(catalog=both)
-    await catalog.push(ada.till.ctx, OPERATOR, dry_run=False, progress=lambda _: None)
-
-
 async def shown(ada: Subscriber) -> tuple[Any, ...]:
     """What the customer sees: the plan of the next period, which waits, from when, and which was paid."""
     seen = facts(await ada.subscription())
@@ -52,7 +41,7 @@ async def shown(ada: Subscriber) -> tuple[Any, ...]:
 
 
 async def test_from_a_year_to_a_month_with_the_next_period(clocked: Subscriber) -> None:
-    await sell_yearly(clocked)
+    await clocked.sell(YEARLY)
     found = await clocked.subscribe("plan_yearly")
     clocked.advance(START + timedelta(days=40))
     await clocked.hear()
@@ -90,7 +79,7 @@ async def test_from_a_year_to_a_month_with_the_next_period(clocked: Subscriber) 
 
 
 async def test_what_waits_is_taken_back_by_the_plan_that_runs(clocked: Subscriber) -> None:
-    await sell_yearly(clocked)
+    await clocked.sell(YEARLY)
     await clocked.subscribe("plan_yearly")
     await clocked.change("plan_professional")
     preview = await clocked.preview("plan_yearly")
@@ -128,7 +117,7 @@ async def test_a_dearer_plan_may_wait_and_nothing_is_paid_or_had_before(clocked:
 
 
 async def test_the_newest_wish_for_the_next_period_counts(clocked: Subscriber) -> None:
-    await sell_yearly(clocked)
+    await clocked.sell(YEARLY)
     await clocked.subscribe("plan_professional")
 
     await clocked.change("plan_starter")
@@ -145,7 +134,7 @@ async def test_the_newest_wish_for_the_next_period_counts(clocked: Subscriber) -
 
 
 async def test_an_upgrade_now_takes_the_place_of_what_waits(clocked: Subscriber) -> None:
-    await sell_yearly(clocked)
+    await clocked.sell(YEARLY)
     await clocked.subscribe("plan_starter")
     await clocked.change("plan_business", at_period_end=True)
     clocked.advance(START + timedelta(days=15, hours=12))
@@ -215,7 +204,7 @@ async def test_who_ends_at_once_is_not_billed_by_the_schedule(clocked: Subscribe
 async def test_a_discount_and_the_tax_stay_with_the_plan_that_comes(clocked: Subscriber) -> None:
     async with selling_with(clocked.till, automatic_tax=True, promotion_codes=True) as till:
         clocked.till = till
-        await sell_yearly(clocked)
+        await clocked.sell(YEARLY)
         coupon = till.stripe_post("/v1/coupons", percent_off=50, duration="forever")["id"]
         named = {"promotion[type]": "coupon", "promotion[coupon]": coupon}
         code = till.stripe_post("/v1/promotion_codes", **named)["code"]
@@ -236,7 +225,7 @@ async def test_a_discount_and_the_tax_stay_with_the_plan_that_comes(clocked: Sub
 
 
 async def test_a_trial_needs_no_schedule_for_another_plan(clocked: Subscriber) -> None:
-    await sell_yearly(clocked)
+    await clocked.sell(YEARLY)
     clocked.plan("plan_yearly", trial_days=10)
     await clocked.subscribe("plan_yearly")
 
