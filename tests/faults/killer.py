@@ -17,7 +17,7 @@ from running_service import Service
 
 from tallybook.postgres.embedded import EmbeddedPostgres
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 RIPE_SECONDS = 2.0
 ENOUGH = 3
 
