@@ -9,6 +9,7 @@ import pytest
 
 from payments.subscriber import Subscriber
 from tallybook.domain.errors import AlreadySubscribedError, BillingError, SubscriptionSupersededError
+from tallybook.postgres import subscriptions
 from tallybook.usecases import checkouts
 from tallybook.usecases.subscriptions import opening
 
@@ -35,6 +36,25 @@ async def test_pitfall_14_two_tabs_leave_one_session_that_can_be_paid(ada: Subsc
 
 def _status(ada: Subscriber, opened: Any) -> str:
     return str(ada.till.stripe_get(f"/v1/checkout/sessions/{opened.checkout.stripe_session_id}")["status"])
+
+
+async def test_pitfall_14_who_was_seen_unopened_is_not_given_up_once_a_session_is_open(
+    ada: Subscriber,
+) -> None:
+    """Between the look and the giving up a session may be handed out: it would stay open beside the next one."""
+    opened = await ada.open("plan_starter")
+    ctx = ada.till.ctx
+    async with ctx.db.transaction() as tx:
+        attempt = await subscriptions.by_checkout(tx, opened.checkout.checkout_id)
+        assert attempt is not None
+        await subscriptions.abandon(tx, ctx.clock(), attempt.subscription_id, unopened=True)
+        kept = await subscriptions.by_id(tx, attempt.subscription_id)
+        await subscriptions.abandon(tx, ctx.clock(), attempt.subscription_id)
+        gone = await subscriptions.by_id(tx, attempt.subscription_id)
+
+    assert kept is not None
+    assert gone is not None
+    assert (str(kept.status), str(gone.status)) == ("open", "abandoned")
 
 
 async def test_pitfall_14_a_second_tab_takes_the_place_of_the_first(ada: Subscriber) -> None:

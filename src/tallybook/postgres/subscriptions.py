@@ -187,9 +187,9 @@ async def began(
     return row is not None
 
 
-async def abandon(tx: Transaction, now: datetime, subscription_id: int) -> None:
-    """Give an attempt up that never became a subscription."""
-    await tx.run(_SQL.abandon, now=now, subscription_id=subscription_id)
+async def abandon(tx: Transaction, now: datetime, subscription_id: int, *, unopened: bool = False) -> None:
+    """Give an attempt up that never became a subscription; with ``unopened``, only if nothing was opened for it yet."""
+    await tx.run(_SQL.abandon, now=now, subscription_id=subscription_id, unopened=unopened)
 
 
 async def next_attempt(tx: Transaction, now: datetime, found: Subscription) -> None:

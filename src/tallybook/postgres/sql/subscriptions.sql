@@ -88,9 +88,12 @@ WHERE subscription_id = :subscription_id AND status IN ('intended', 'open') AND 
 RETURNING subscription_id;
 
 -- name: abandon
--- Give an attempt up that never became a subscription, so that another one may take its place.
+-- Give an attempt up that never became a subscription, so that another one may take its place; one that was seen unopened
+-- only if it still is: else what it opened meanwhile would stay open at Stripe.
 UPDATE tallybook.subscriptions SET status = 'abandoned', holds_family = false, updated_at = :now
-WHERE subscription_id = :subscription_id AND status IN ('intended', 'open') AND stripe_subscription_id IS NULL;
+WHERE
+    subscription_id = :subscription_id AND status IN ('intended', 'open') AND stripe_subscription_id IS NULL
+    AND (status = 'intended' OR NOT :unopened::boolean);
 
 -- name: next_attempt
 -- The call ended for good without a subscription: the next one gets a key of its own.

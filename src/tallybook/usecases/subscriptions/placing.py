@@ -62,7 +62,8 @@ async def _cleared(ctx: Context, stripe: StripeGateway, holder: Subscription) ->
     now = await _followed(ctx, holder)
     if open_still and now.stripe_subscription_id is None:
         async with ctx.db.transaction() as tx:
-            await subscriptions.abandon(tx, ctx.clock(), holder.subscription_id)
+            # Opened meanwhile, it keeps the place, and is looked at once more: its session must be closed first.
+            await subscriptions.abandon(tx, ctx.clock(), holder.subscription_id, unopened=session_id is None)
         return
     if open_still and now.status is SubscriptionStatus.INCOMPLETE and await voided(ctx, stripe, now):
         return
