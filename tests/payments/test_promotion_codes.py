@@ -177,7 +177,7 @@ async def test_a_code_that_cannot_be_used_is_refused_with_the_reason(generous: S
     assert await refused(generous, code(till, coupon_redeem_by=over)) == "expired"
     assert await refused(generous, gone) == "expired"
     assert await refused(generous, used) == "used_up"
-    assert await refused(generous, code(till, customer=stranger)) == "not_applicable"
+    assert await refused(generous, code(till, customer=stranger)) == "unknown"
     assert await refused(generous, code(till, **minimum)) == "not_applicable"
     assert await refused(generous, code(till, **only)) == "not_applicable"
     assert await refused(generous, code(till, **euros)) == "not_applicable"

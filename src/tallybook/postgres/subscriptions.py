@@ -265,6 +265,12 @@ async def had_trial(tx: Transaction, *, user_id: int, plan_family: str) -> bool:
     return await tx.maybe(_SQL.had_trial, user_id=user_id, plan_family=plan_family) is not None
 
 
+async def used_code(tx: Transaction, *, user_id: int, promotion_code_id: str) -> bool:
+    """Whether a subscription of a user began with a promotion code."""
+    found = await tx.maybe(_SQL.used_code, user_id=user_id, promotion_code_id=promotion_code_id)
+    return found is not None
+
+
 async def begin_trial(tx: Transaction, now: datetime, found: Subscription) -> bool:
     """The user's one trial of the family is this subscription's; False if it was another one's before."""
     who = {

@@ -15,7 +15,7 @@ from stripe.params import (
     SubscriptionScheduleUpdateParamsPhaseItem,
 )
 
-from tallybook.domain.errors import StripeRefusedError
+from tallybook.domain.errors import StripeRefusedError, SubscriptionStateError
 from tallybook.stripe.billing import ItemChange
 from tallybook.stripe.failures import patiently
 from tallybook.stripe.gateway import StripeGateway
@@ -31,6 +31,11 @@ async def put_off(gateway: StripeGateway, change: ItemChange, *, idempotency_key
     if price is None or price.interval is None:
         raise StripeRefusedError(f"Stripe has no plan's price {change.price_id}.")
     subscription = await _subscription(gateway, change.subscription_id)
+    if subscription.get("cancel_at_period_end") or subscription.get("cancel_at") is not None:
+        # Our books may not have heard of it yet; a schedule would let it go on.
+        raise SubscriptionStateError(
+            "It is to end: reactivate it first.", subscription_status=subscription["status"]
+        )
     found = _schedule_of(subscription)
     if found is None:
         made = await patiently(

@@ -143,6 +143,13 @@ class Caller:
             raise PermissionDeniedError("Sign in to Tallybook itself for this, not through an app.")
         return self.user_id
 
+    def holds_cards_of(self, user_id: int) -> bool:
+        """Whether ``cardholder`` lets this call reach the saved cards of a user."""
+        try:
+            return self.cardholder(user_id) == user_id
+        except (AuthenticationRequiredError, PermissionDeniedError):
+            return False
+
     def cardholder(self, user_id: int | None) -> int:
         """The user whose saved cards this call is about: the caller's own, or one that an admin names.
 

@@ -81,8 +81,10 @@ def chosen(found: Sequence[PromotionReport], purchase: Purchase, now: datetime) 
     Raises:
         PromotionCodeError: none of them can be used.
     """
-    faults = [_fault(one, purchase, now) for one in found]
-    for one, fault in zip(found, faults, strict=True):
+    # That another customer has a code is nobody else's business.
+    open_to = [one for one in found if one.customer_id in (None, purchase.customer_id)]
+    faults = [_fault(one, purchase, now) for one in open_to]
+    for one, fault in zip(open_to, faults, strict=True):
         if fault is None:
             return one
     raise refused(next((fault for fault in faults if fault is not None), Fault.UNKNOWN))
@@ -96,8 +98,7 @@ def _fault(found: PromotionReport, purchase: Purchase, now: datetime) -> Fault |
     if not found.active:
         return Fault.EXPIRED
     fits = (
-        found.customer_id in (None, purchase.customer_id)
-        and (not found.products or purchase.product_id in found.products)
+        (not found.products or purchase.product_id in found.products)
         and found.currency in (None, purchase.price.currency)
         and _reaches(found.minimum, purchase.price)
     )

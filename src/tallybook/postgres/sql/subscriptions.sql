@@ -123,6 +123,13 @@ WHERE subscription_id = :subscription_id AND (paid_from IS NULL OR paid_from <= 
 -- Whether a user has had their trial of a family.
 SELECT 1 FROM tallybook.subscription_trials WHERE user_id = :user_id AND plan_family = :plan_family;
 
+-- name: used_code
+-- Whether a subscription of a user began with a promotion code.
+SELECT 1 FROM tallybook.subscriptions
+WHERE
+    user_id = :user_id AND stripe_promotion_code_id = :promotion_code_id AND stripe_subscription_id IS NOT NULL
+LIMIT 1;
+
 -- name: begin_trial
 -- Write down that a user has had their trial of a family; no row when they had it before.
 INSERT INTO tallybook.subscription_trials (user_id, plan_family, subscription_id, began_at)

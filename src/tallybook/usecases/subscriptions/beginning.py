@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from tallybook.domain.catalog.links import Link
 from tallybook.domain.errors import (
     BillingError,
+    PermissionDeniedError,
     StripeOutcomeSealedError,
     StripeRefusedError,
     SubscriptionSupersededError,
@@ -17,8 +18,9 @@ from tallybook.domain.money import Money
 from tallybook.domain.payments import promotions
 from tallybook.domain.payments.addresses import Address
 from tallybook.domain.payments.subscriptions import Subscription, SubscriptionReport, Terms
-from tallybook.postgres import subscriptions
+from tallybook.postgres import customers, subscriptions
 from tallybook.postgres.pool import Transaction
+from tallybook.stripe import cards
 from tallybook.stripe import promotions as at_stripe
 from tallybook.stripe.billing import SubscriptionOrder
 from tallybook.stripe.gateway import StripeGateway, configured
@@ -57,7 +59,8 @@ async def begin(
     ``address`` is where tax is due, if Stripe Tax reckons it; it goes to Stripe's customer.
 
     Raises:
-        PromotionCodeError: the code cannot be used for this; nothing was begun.
+        PermissionDeniedError: nothing is to be paid now, and a saved card is charged later, which is not the caller's.
+        PromotionCodeError: the code cannot be used for this, or the user has used it; nothing was begun.
         TaxLocationRequiredError: tax is reckoned, and Stripe does not know where the customer lives.
         And as ``opening.open_checkout``.
     """
@@ -74,8 +77,16 @@ async def begin(
         promotion_code=code,
     )
     wish = opening.wish(terms, product, link, app_id=caller.app_id, key=caller.scoped_key(key))
-    if code is not None:
-        wish = replace(wish, promotion_code_id=await _code_id(ctx, stripe, wish, link, code))
+    async with ctx.db.snapshot() as tx:
+        before = await opening.of_key(tx, wish)
+    if before is not None:
+        # Bound with the attempt: a retry sends the same code, though it is used up by itself.
+        wish = replace(wish, promotion_code_id=before.stripe_promotion_code_id)
+    else:
+        if code is not None or product.trial_days:
+            await _check_who_pays_later(ctx, caller, stripe, buyer)
+        if code is not None:
+            wish = replace(wish, promotion_code_id=await _code_id(ctx, stripe, wish, link, code))
 
     async def take(tx: Transaction) -> Subscription:
         return await opening.of_key(tx, wish) or await opening.intended(ctx, tx, wish, None)
@@ -93,25 +104,42 @@ async def begin(
     return Begun(subscription=attempt, client_secret=secret, replayed=replayed)
 
 
-async def _code_id(ctx: Context, stripe: StripeGateway, wish: Wish, link: Link, code: str) -> str | None:
-    """The code's id at Stripe, bound with the attempt: a retry sends the same one, though it is used up by itself.
+async def _check_who_pays_later(ctx: Context, caller: Caller, stripe: StripeGateway, buyer: int) -> None:
+    """A free period needs no payment form, and the next one charges the card that was saved: its holder has to ask."""
+    if caller.holds_cards_of(buyer):
+        return
+    async with ctx.db.snapshot() as tx:
+        customer_id = await customers.stripe_id_of(tx, buyer)
+    purse = None if customer_id is None else await cards.purse(stripe, customer_id)
+    if purse is not None and purse.to_charge is not None:
+        raise PermissionDeniedError(
+            "A saved card would be charged after the free period: the user begins it, signed in to Tallybook itself,"
+            " or pays on Stripe's page."
+        )
+
+
+async def _code_id(ctx: Context, stripe: StripeGateway, wish: Wish, link: Link, code: str) -> str:
+    """The code's id at Stripe.
 
     Raises:
         PromotionCodeError: it cannot be used.
     """
-    async with ctx.db.snapshot() as tx:
-        before = await opening.of_key(tx, wish)
-    if before is not None:
-        return before.stripe_promotion_code_id
     if not stripe.sales.promotion_codes:
         raise promotions.refused(promotions.Fault.SWITCHED_OFF)
+    if not code:
+        raise promotions.refused(promotions.Fault.UNKNOWN)
     who = await buyers.buyer_of(ctx, stripe, wish.terms.user_id)
     purchase = promotions.Purchase(
         customer_id=who.customer.stripe_customer_id,
         product_id=link.product_id,
         price=Money(link.price.minor * wish.terms.quantity, link.price.currency),
     )
-    return promotions.chosen(await at_stripe.named(stripe, code), purchase, ctx.clock()).id
+    found = promotions.chosen(await at_stripe.named(stripe, code), purchase, ctx.clock())
+    async with ctx.db.snapshot() as tx:
+        if await subscriptions.used_code(tx, user_id=wish.terms.user_id, promotion_code_id=found.id):
+            # Who could begin with it again and again would have a free period each time, and keep its credits.
+            raise promotions.refused(promotions.Fault.USED_UP)
+    return found.id
 
 
 async def _begun(
@@ -144,7 +172,7 @@ async def _begun(
         )
         stripe_key = f"subscription:{again.intent_id}:{again.attempt}"
         try:
-            if address is not None:
+            if address is not None and stripe.sales.automatic_tax:
                 await stripe.locate_customer(customer_id, address)
             if payment_method_id is not None:
                 await stripe.attach_payment_method(

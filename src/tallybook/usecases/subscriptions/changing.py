@@ -209,7 +209,8 @@ async def carried_out(ctx: Context, wish: Wish, ask: Ask) -> Changed:
     assert stripe_id is not None
     if change.repeated:
         # Whoever asked before under this key got no answer, but Stripe may have heard.
-        found = (await settling.follow(ctx, customer_id, stripe_id)).subscription or found
+        again = await settling.follow(ctx, customer_id, stripe_id, newest_invoice=True)
+        found = again.subscription or found
     try:
         if not (change.repeated and wish.holds(found)):
             await ask(stripe, found, f"change:{change.intent_id}:{change.attempt}")

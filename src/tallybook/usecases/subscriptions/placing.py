@@ -11,6 +11,7 @@ from tallybook.domain.payments.invoices import PAID, InvoiceReport
 from tallybook.domain.payments.subscriptions import Subscription, SubscriptionStatus
 from tallybook.postgres import checkouts, customers, subscriptions
 from tallybook.postgres.pool import Transaction
+from tallybook.stripe import listings
 from tallybook.stripe.gateway import StripeGateway
 from tallybook.usecases import buyers
 from tallybook.usecases.context import Context
@@ -58,6 +59,8 @@ async def _cleared(ctx: Context, stripe: StripeGateway, holder: Subscription) ->
         AlreadySubscribedError: it lives, or its first payment is under way.
     """
     session_id = await _session_of(ctx, holder)
+    if session_id is None and holder.stripe_subscription_id is None:
+        await _found_at_stripe(ctx, stripe, holder)
     open_still = session_id is None or await expired(ctx, stripe, session_id)
     now = await _followed(ctx, holder)
     if open_still and now.stripe_subscription_id is None:
@@ -74,6 +77,18 @@ async def _cleared(ctx: Context, stripe: StripeGateway, holder: Subscription) ->
             plan=now.lookup_key,
             subscription_status=str(now.status),
         )
+
+
+async def _found_at_stripe(ctx: Context, stripe: StripeGateway, holder: Subscription) -> None:
+    """Write down what came of an attempt whose answer was lost: what costs nothing runs without anybody's payment."""
+    async with ctx.db.snapshot() as tx:
+        customer_id = await customers.stripe_id_of(tx, holder.user_id)
+    if customer_id is None:
+        return
+    async for page in listings.subscriptions(stripe, {"customer": customer_id}):
+        for report in page:
+            if report.our_id == plain_id("sbs", holder.subscription_id):
+                await settling.settle_subscription(ctx, report.id)
 
 
 async def _followed(ctx: Context, found: Subscription) -> Subscription:

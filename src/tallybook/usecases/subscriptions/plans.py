@@ -111,11 +111,9 @@ def _need_to_go_on(found: Subscription) -> None:
 
 
 async def _released(stripe: StripeGateway, found: Subscription, stripe_key: str) -> None:
-    if found.stripe_schedule_id is not None:
-        assert found.stripe_subscription_id is not None
-        await schedules.release(
-            stripe, found.stripe_subscription_id, idempotency_key=f"{stripe_key}:released"
-        )
+    """Looks at Stripe, not at our books: another tab may have put something off just now."""
+    assert found.stripe_subscription_id is not None
+    await schedules.release(stripe, found.stripe_subscription_id, idempotency_key=f"{stripe_key}:released")
 
 
 async def _upgraded(

@@ -1,4 +1,4 @@
-"""Takes back what invoices owe that credited money to the customer's balance, in the transaction of ``invoicing``."""
+"""What goes back of invoices: of one about to bring credits, and for money credited to the customer's balance."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ from tallybook.domain.errors import BillingError
 from tallybook.domain.ledger import recipes
 from tallybook.domain.ledger.requests import Account, Note
 from tallybook.domain.money import Credits
-from tallybook.domain.payments.invoices import InvoiceReport
+from tallybook.domain.payments.invoices import PAID, InvoiceReport
+from tallybook.domain.payments.money_back import Report
 from tallybook.domain.payments.returns import returns
 from tallybook.domain.payments.subscriptions import Subscription
 from tallybook.postgres import ledger, money_back, payments, subscription_invoices
 from tallybook.postgres.pool import Transaction
+from tallybook.stripe import money_back as at_stripe
+from tallybook.stripe.gateway import StripeGateway
 from tallybook.usecases.context import Context
+
+
+async def went_back(ctx: Context, stripe: StripeGateway, invoice: InvoiceReport) -> Report | None:
+    """What went back of an invoice that is about to bring credits: nobody may tell of it any more.
+
+    The reconciler, too, looks for what went back of payments that are in our books, before it mends what is not.
+    """
+    if invoice.status != PAID or invoice.payment_intent_id is None:
+        return None
+    async with ctx.db.snapshot() as tx:
+        known = await payments.by_reference(tx, invoice.id)
+    return None if known else await at_stripe.report(stripe, invoice.payment_intent_id, disputes=False)
 
 
 async def settle(
@@ -23,7 +38,7 @@ async def settle(
     note: Note,
     wait: bool,
 ) -> Credits:
-    """Take back what is owed now and was not taken before; gives how much that was.
+    """Take back what is owed now and was not taken before, in the invoice's transaction; gives how much that was.
 
     Also when ``report`` brought credits itself: an invoice may owe some of them that was heard of before it.
 

@@ -11,21 +11,20 @@ from dataclasses import dataclass
 
 import structlog
 
-from tallybook.domain.errors import NotFoundError, StripeRefusedError, WalletBusyError
+from tallybook.domain.errors import CatalogError, NotFoundError, StripeRefusedError, WalletBusyError
 from tallybook.domain.identity.callers import Caller
 from tallybook.domain.ids import parse_plain_id
 from tallybook.domain.payments.inbox import EventStatus, Lease
-from tallybook.domain.payments.invoices import PAID, InvoiceReport
+from tallybook.domain.payments.invoices import InvoiceReport
 from tallybook.domain.payments.money_back import Report
-from tallybook.domain.payments.subscriptions import Subscription, SubscriptionReport
-from tallybook.postgres import audit, customers, inbox, ledger, money_back, payments, subscriptions
+from tallybook.domain.payments.subscriptions import Subscription, SubscriptionReport, SubscriptionStatus
+from tallybook.postgres import audit, customers, inbox, ledger, money_back, subscriptions
 from tallybook.postgres.fences import Fence, fenced, hold_fence
 from tallybook.postgres.pool import Transaction
 from tallybook.postgres.subscriptions import Coming, Plan
-from tallybook.stripe import money_back as at_stripe
-from tallybook.stripe.gateway import StripeGateway, configured
+from tallybook.stripe.gateway import configured
 from tallybook.usecases.context import Context
-from tallybook.usecases.subscriptions import invoicing
+from tallybook.usecases.subscriptions import invoicing, returning
 
 _log = structlog.get_logger("tallybook.subscriptions")
 _ACTOR = ("system", "fulfilment")
@@ -135,10 +134,10 @@ async def follow(
             invoice_id = report.latest_invoice_id
         invoice = None if invoice_id is None else await stripe.invoice(invoice_id)
         async with ctx.db.transaction() as tx:
-            known = await _recognised(ctx, tx, report)
+            known = await _recognised(ctx, tx, report, invoice)
         if known is None:
             return await _without_effect(ctx, lease, "foreign")
-        back = None if invoice is None else await _what_went_back(ctx, stripe, invoice)
+        back = None if invoice is None else await returning.went_back(ctx, stripe, invoice)
         news = _News(report=report, invoice=invoice, back=back, lease=lease, also=also)
         try:
             settled = await _in_lane(ctx, fence, known, news, patient=False)
@@ -150,18 +149,6 @@ async def follow(
         "subscription_settled", subscription=subscription_id, invoice=invoice_id, outcome=settled.outcome
     )
     return settled
-
-
-async def _what_went_back(ctx: Context, stripe: StripeGateway, invoice: InvoiceReport) -> Report | None:
-    """What went back of an invoice that is about to bring credits: nobody may tell of it any more.
-
-    The reconciler, too, looks for what went back of payments that are in our books, before it mends what is not.
-    """
-    if invoice.status != PAID or invoice.payment_intent_id is None:
-        return None
-    async with ctx.db.snapshot() as tx:
-        known = await payments.by_reference(tx, invoice.id)
-    return None if known else await at_stripe.report(stripe, invoice.payment_intent_id, disputes=False)
 
 
 async def _in_lane(
@@ -229,11 +216,18 @@ async def _coming(ctx: Context, tx: Transaction, report: SubscriptionReport) -> 
     """The plan that the next period brings by a schedule, if it is one of ours."""
     if report.next_price_id is None:
         return None
-    terms = (await invoicing.plans_sold_at(ctx, tx, {report.next_price_id})).get(report.next_price_id)
+    try:
+        terms = (await invoicing.plans_sold_at(ctx, tx, {report.next_price_id})).get(report.next_price_id)
+    except CatalogError:
+        # Gone from the catalogue: what is paid for today still counts, and its invoice will say so when it comes.
+        _log.exception("coming_plan_is_gone", subscription=report.id, price=report.next_price_id)
+        return None
     return None if terms is None else Coming(lookup_key=terms.lookup_key, price=terms.price)
 
 
-async def _recognised(ctx: Context, tx: Transaction, report: SubscriptionReport) -> Subscription | None:
+async def _recognised(
+    ctx: Context, tx: Transaction, report: SubscriptionReport, invoice: InvoiceReport | None
+) -> Subscription | None:
     """Whose subscription this is: by our own stored ids first, then by the attempt it names, then by its customer."""
     known = await subscriptions.by_stripe_id(tx, report.id)
     if known is not None:
@@ -252,6 +246,10 @@ async def _recognised(ctx: Context, tx: Transaction, report: SubscriptionReport)
         )
         if began:
             return await subscriptions.by_stripe_id(tx, report.id)
+        paid = invoice is not None and invoice.total_minor > 0
+        if attempt.status is SubscriptionStatus.ABANDONED and report.status.has_ended and not paid:
+            # Ended at Stripe as soon as it was there, since another tab has its place: a free period of it is none.
+            return None
     terms = (await invoicing.plans_sold_at(ctx, tx, {report.price_id})).get(report.price_id)
     product = None if terms is None else ctx.catalog.by_lookup_key(terms.lookup_key)
     if user_id is None or terms is None or product is None or product.plan_family is None:
