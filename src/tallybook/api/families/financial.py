@@ -199,6 +199,7 @@ async def subscription_summary(ctx: Ctx, caller: CallerDep, user_id: UserInPath)
     """The newest subscription that lives, and how many there are."""
     found = await viewing.summary(ctx, caller, user_id)
     newest = found.live[0] if found.live else None
+    plan, quantity, price = (None, 0, None) if newest is None else newest.coming
     ends = None if newest is None else newest.current_period_end
     goes_on = newest is not None and not newest.cancel_at_period_end
     return SummaryShape(
@@ -208,9 +209,9 @@ async def subscription_summary(ctx: Ctx, caller: CallerDep, user_id: UserInPath)
         total_subscriptions=len(found.live) + len(found.ended),
         subscription_id=None if newest is None else newest.stripe_subscription_id,
         status=None if newest is None else str(newest.status),
-        plan=None if newest is None else newest.coming[0],
-        amount=None if newest is None else newest.price.minor * newest.quantity,
-        currency=None if newest is None else newest.price.currency,
+        plan=plan,
+        amount=None if price is None else price.minor * quantity,
+        currency=None if price is None else price.currency,
         credits_per_period=None if found.credits is None else found.credits.number(),
         current_period_start=None if newest is None else newest.current_period_start,
         current_period_end=ends,

@@ -258,7 +258,7 @@ def _subscription(found: Subscription) -> dict[str, Any]:
         "user_id": found.user_id,
         "status": str(found.status),
         "plan": plan,
-        "price_id": found.next_price_id or found.stripe_price_id,
+        "price_id": found.stripe_price_id if found.next_lookup_key is None else found.next_price_id,
         "quantity": quantity,
         "amount": price.minor,
         "currency": price.currency,
