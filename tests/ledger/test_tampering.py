@@ -102,6 +102,10 @@ def test_even_the_owner_may_not_edit_history(
             "UPDATE tallybook.wallets SET available_micro = available_micro + 1 WHERE wallet_id = 1",
             "wallet_row",
         ),
+        (
+            "UPDATE tallybook.wallets SET version = 9223372036854775807 WHERE wallet_id = 1",
+            "wallet_row",
+        ),
         ("UPDATE tallybook.wallets SET debt_micro = 1, available_micro = 0 WHERE wallet_id = 1", "zero_sum"),
         ("DELETE FROM tallybook.wallets WHERE wallet_id = 2", "wallet_missing"),
         ("UPDATE tallybook.holds SET captured_micro = captured_micro + 1 WHERE wallet_id = 1", "hold_row"),
