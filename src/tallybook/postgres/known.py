@@ -4,8 +4,9 @@ Nothing is trusted that could have changed: triggers tell of each change (migrat
 connection of its own and forgets; while it does not hear, it remembers nothing and asks each time. What this process
 changed itself it forgets before the change is answered (``Transaction.changes_callers``). A connection may be dead
 without knowing it: the database has to answer on it every second and a half, and ``TRUSTED_SECONDS`` after the last
-question that was answered nothing is trusted any more. Balances are never remembered, nor that something is not there;
-limits in time (of keys, tokens and sessions) are looked at in each use, by those who use it.
+question that was answered nothing is trusted any more. And once a minute all is forgotten, for changes that no trigger
+told (a superuser's, with triggers off). Balances are never remembered, nor that something is not there; limits in time
+(of keys, tokens and sessions) are looked at in each use, by those who use it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ CHANNEL = "tallybook_callers"
 TRUSTED_SECONDS = 5.0
 _ASKED_EVERY_SECONDS = 1.5
 _ANSWERS_WITHIN_SECONDS = 3.0
+_REMEMBERED_SECONDS = 60.0
 REMEMBERED_MAX = 100_000
 """Of each kind; what was remembered first goes first."""
 _PAUSE_SECONDS = 0.2
@@ -157,9 +159,12 @@ class Known:
 
     async def _stay(self, ear: Ear) -> None:
         """Hear until the connection is lost, or the database does not answer on it any more."""
-        lost = False
+        lost, forgotten = False, time.monotonic()
         while not lost:
             asked = time.monotonic()
+            if asked - forgotten > _REMEMBERED_SECONDS:
+                self.forget()
+                forgotten = asked
             await ear.ask(seconds=_ANSWERS_WITHIN_SECONDS)
             self._hears_until = asked + TRUSTED_SECONDS
             lost = await ear.wait(seconds=_ASKED_EVERY_SECONDS)

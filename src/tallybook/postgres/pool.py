@@ -92,7 +92,7 @@ class Database:
     async def close(self) -> None:
         """Give the connections back; waits for running statements."""
         if self._running_soon is not None:
-            await asyncio.wait([self._running_soon])
+            await asyncio.wait([self._running_soon], timeout=CLOSE_TIMEOUT_SECONDS)
         await self._fast.close()
         await self._patient.close()
 
@@ -189,6 +189,9 @@ class Database:
                         await tx.run(statement)
                 except BillingError as refusal:
                     _log.warning("not_run_soon", statement=statement.name, code=refusal.code)
+                except asyncpg.PostgresError:
+                    # Nobody waits for it who could be told.
+                    _log.exception("not_run_soon", statement=statement.name)
         finally:
             self._running_soon = None
 

@@ -5,7 +5,6 @@ Taking them in is left to ``intake``.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +28,7 @@ from tallybook.domain.payments.inbox import (
 )
 from tallybook.domain.payments.retries import ATTEMPTS_MAX, wait_before_retry
 from tallybook.postgres import audit, customers, inbox
-from tallybook.postgres.pool import Transaction
+from tallybook.postgres.pool import Ear, Transaction
 from tallybook.stripe.gateway import configured
 from tallybook.usecases.context import Context
 
@@ -85,10 +84,10 @@ async def fail(ctx: Context, event: ClaimedEvent, error: str) -> None:
 
 
 @asynccontextmanager
-async def listening(ctx: Context, heard: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
-    """Hear of new events while the block runs; the event it gives is set when the connection is lost."""
+async def listening(ctx: Context, heard: Callable[[], None]) -> AsyncIterator[Ear]:
+    """Hear of new events while the block runs."""
     async with ctx.db.listening(inbox.CHANNEL, lambda _: heard()) as ear:
-        yield ear.lost
+        yield ear
 
 
 async def seconds_until_due(ctx: Context) -> float | None:

@@ -22,6 +22,8 @@ __all__ = ["run_worker", "settle", "work_off"]
 _log = structlog.get_logger("tallybook.worker")
 LANES = 4
 POLL_SECONDS = 5.0
+_ASKED_EVERY_SECONDS = 15.0
+_ANSWERS_WITHIN_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 _IDENTIFY_SECONDS = 5.0
 _HOUSEKEEPING_SECONDS = 3600.0
@@ -95,9 +97,11 @@ async def _listen(ctx: Context, stop: asyncio.Event, wake: asyncio.Event) -> Non
     """Keep listening, also after the database was away."""
     while not stop.is_set():
         try:
-            async with events.listening(ctx, wake.set) as lost:
+            async with events.listening(ctx, wake.set) as ear:
                 wake.set()
-                await lost.wait()
+                while not await ear.wait(seconds=_ASKED_EVERY_SECONDS):
+                    # A connection may be dead without knowing it: then this fails, and another one listens.
+                    await ear.ask(seconds=_ANSWERS_WITHIN_SECONDS)
         except BillingError as refusal:
             _log.warning("worker_does_not_hear", code=refusal.code)
         await _sleep(stop, _PAUSE_SECONDS)
