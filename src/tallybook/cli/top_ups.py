@@ -16,7 +16,7 @@ from tallybook.usecases.cards import rules
 from tallybook.usecases.context import Context
 
 app = typer.Typer(help="Auto top-up of a user: show, set, remove, charges.", no_args_is_help=True)
-User = Annotated[int, typer.Argument(help="The user's id (tallybook users list).", min=1)]
+User = Annotated[int, typer.Argument(help="The user's id (tallybook users list).", min=1, max=2**53 - 1)]
 NUMBER_MAX = 2**62
 
 

@@ -6,7 +6,7 @@ The only module that turns decimal text into amounts and back. It leaves rating 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from tallybook.domain.errors import AmountOutOfRangeError
 
@@ -40,7 +40,7 @@ class Credits:
         """
         try:
             micro = Decimal(text) * MICRO
-        except (InvalidOperation, ValueError):
+        except (ArithmeticError, ValueError):
             raise AmountOutOfRangeError(given=str(text)) from None
         if not micro.is_finite() or micro != micro.to_integral_value() or abs(micro) > AMOUNT_MICRO_MAX:
             raise AmountOutOfRangeError(given=str(text))
