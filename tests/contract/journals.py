@@ -97,7 +97,12 @@ class _Judging:
         head, found, body = line.partition(_BODY)
         if not found or not line.endswith(b"}\n"):
             return
-        about: Json = json.loads(head + b"}")
+        try:
+            about: Json = json.loads(head + b"}")
+            told: Json = json.loads(body[:-2])
+        except ValueError:
+            # Two lines that became one when the first one's writer was killed.
+            return
         if about["version"] != API_VERSION:
             self.verdict.older += 1
             return
@@ -110,7 +115,7 @@ class _Judging:
         if text in self._texts:
             return
         self._texts.add(text)
-        for part in _parts(json.loads(body[:-2])):
+        for part in _parts(told):
             seen = (place, outline(part))
             if seen not in self._outlines:
                 self._outlines.add(seen)

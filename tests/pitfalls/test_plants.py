@@ -106,7 +106,7 @@ def test_only_a_test_that_fails_for_the_guard_is_red(ended: Ended, said: str) ->
     assert found.startswith(said) and bool(found) == bool(said)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_guard_that_is_removed_turns_its_test_red(postgres_url: str, tmp_path: Path) -> None:
     """One of them, as an example; ``make pitfalls`` removes all."""
     [plant] = [plant for plant in PLANTS if EXAMPLE in plant.caught]

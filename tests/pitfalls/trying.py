@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -48,7 +50,7 @@ def try_tests(
     ids = [f"{files[test]}::{test}" for test in wanted]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     env |= {"PYTHONPATH": str(sources), "TALLYBOOK_TEST_DATABASE_URL": database_url}
-    done = subprocess.run(
+    with subprocess.Popen(
         [
             sys.executable,
             "-m",
@@ -62,13 +64,19 @@ def try_tests(
         ],
         cwd=tree.ROOT,
         env=env,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    (place / "output.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
-    assert report.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+        start_new_session=True,
+    ) as trying:
+        try:
+            said, _ = trying.communicate(timeout=_SECONDS)
+        finally:
+            # Its workers, services and sandboxes too, should it have taken too long.
+            with suppress(ProcessLookupError):
+                os.killpg(trying.pid, signal.SIGKILL)
+    (place / "output.txt").write_text(said, encoding="utf-8")
+    assert report.exists(), said[-3000:]
     # pytest wrote it just now, so it is no stranger's.
     cases = [*ET.parse(report).iter("testcase")]  # noqa: S314
     return {test: _ended(test, cases) for test in wanted}
