@@ -24,6 +24,9 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         """Open the file for adding to it."""
         self._file = None if path is None else os.open(path, _APPEND, _FOR_ITS_OWNER)
+        if self._file is not None:
+            # A file that was there may have been everybody's: client secrets go into it.
+            os.fchmod(self._file, _FOR_ITS_OWNER)
         if path is not None and _is_torn(path):
             self._write(b"\n")
 
