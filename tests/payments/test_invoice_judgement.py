@@ -195,9 +195,11 @@ def test_dearer_and_longer_is_now_and_the_rest_waits(wanted: PlanPrice, effect: 
     assert effect_of_change(plan(1000), wanted, trialing=False) is effect
 
 
-def test_a_shorter_interval_and_another_currency_are_no_change() -> None:
-    with pytest.raises(PlanChangeUnsupportedError):
-        effect_of_change(plan(1000), plan(500, interval="week"), trialing=False)
+def test_a_shorter_interval_waits_and_another_currency_is_no_change() -> None:
+    assert (
+        effect_of_change(plan(1000), plan(5000, key="plan_w", interval="week"), trialing=False)
+        is Effect.NEXT_PERIOD
+    )
     with pytest.raises(PlanChangeUnsupportedError):
         effect_of_change(plan(1000), replace(plan(2000), price=Money(2000, "eur")), trialing=False)
     assert effect_of_change(plan(1000), plan(2000, key="y"), trialing=True) is Effect.NEXT_PERIOD

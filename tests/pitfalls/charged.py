@@ -191,6 +191,20 @@ PLANTS = (
     ),
     Plant(
         14,
+        "An attempt that was seen without a session is given up only if it still has none.",
+        {
+            "test_pitfall_14_who_was_seen_unopened_is_not_given_up_once_a_session_is_open": "('abandoned', 'abandoned')"
+        },
+        (
+            Change(
+                SUBSCRIPTIONS,
+                "AND (status = 'intended' OR NOT :unopened::boolean);",
+                "AND :unopened::boolean IS NOT NULL;",
+            ),
+        ),
+    ),
+    Plant(
+        14,
         "A wallet has one top-up in flight: a unique index, and before it the look for one.",
         {
             "test_pitfall_14_many_workers_at_once_charge_once": "== 1",
