@@ -267,8 +267,8 @@ async def had_trial(tx: Transaction, *, user_id: int, plan_family: str) -> bool:
 
 async def used_code(tx: Transaction, *, user_id: int, promotion_code_id: str) -> bool:
     """Whether a subscription of a user began with a promotion code."""
-    found = await tx.maybe(_SQL.used_code, user_id=user_id, promotion_code_id=promotion_code_id)
-    return found is not None
+    row = await tx.one(_SQL.used_code, user_id=user_id, promotion_code_id=promotion_code_id)
+    return bool(row["used"])
 
 
 async def begin_trial(tx: Transaction, now: datetime, found: Subscription) -> bool:

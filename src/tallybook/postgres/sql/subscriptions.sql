@@ -125,10 +125,10 @@ SELECT 1 FROM tallybook.subscription_trials WHERE user_id = :user_id AND plan_fa
 
 -- name: used_code
 -- Whether a subscription of a user began with a promotion code.
-SELECT 1 FROM tallybook.subscriptions
-WHERE
-    user_id = :user_id AND stripe_promotion_code_id = :promotion_code_id AND stripe_subscription_id IS NOT NULL
-LIMIT 1;
+SELECT EXISTS (
+    SELECT 1 FROM tallybook.subscriptions
+    WHERE user_id = :user_id AND stripe_promotion_code_id = :promotion_code_id AND stripe_subscription_id IS NOT NULL
+) AS used;
 
 -- name: begin_trial
 -- Write down that a user has had their trial of a family; no row when they had it before.
