@@ -16,5 +16,7 @@
       }
     });
   }
+  // Until now nobody would have heard a click.
+  for (const one of buttons) one.disabled = false;
   window.parent.postMessage({ event: "ready" }, "*");
 })();
