@@ -12,8 +12,8 @@ from sandbox.process import KEY
 from payments.cardholder import Cardholder
 from payments.desk import OPERATOR, Till
 from payments.form_filler import selling_with
+from payments.promoting import Deaf, code
 from payments.subscriber import Subscriber
-from payments.test_promotion_codes import Deaf, code
 from tallybook.domain.catalog.products import Catalog
 from tallybook.domain.errors import (
     AlreadySubscribedError,

@@ -11,15 +11,15 @@ from sandbox.process import KEY
 
 from payments.desk import OPERATOR, Till
 from payments.form_filler import selling_with
+from payments.promoting import Deaf, code
 from payments.subscriber import Subscriber, utc
 from tallybook.domain.errors import (
     IdempotencyKeyReusedError,
     PromotionCodeError,
     StripeUnavailableError,
 )
-from tallybook.domain.payments.subscriptions import SubscriptionReport, SubscriptionStatus
-from tallybook.stripe.billing import SubscriptionOrder
-from tallybook.stripe.gateway import PINNED_API_VERSION, StripeGateway
+from tallybook.domain.payments.subscriptions import SubscriptionStatus
+from tallybook.stripe.gateway import PINNED_API_VERSION
 from tallybook.stripe.orders import Sales
 from tallybook.usecases import money_back
 
@@ -32,18 +32,6 @@ async def generous(clocked: Subscriber) -> AsyncIterator[Subscriber]:
     async with selling_with(clocked.till, promotion_codes=True) as till:
         clocked.till = till
         yield clocked
-
-
-def code(till: Till, *, percent: int = 25, duration: str = "forever", **more: Any) -> str:
-    """A promotion code; ``coupon_…`` among ``more`` is about its coupon."""
-    of_coupon = {name.removeprefix("coupon_"): value for name, value in more.items() if "coupon_" in name}
-    of_code = {name: value for name, value in more.items() if "coupon_" not in name}
-    form: dict[str, Any] = {"duration": duration} | of_coupon
-    if "amount_off" not in form:
-        form["percent_off"] = percent
-    coupon = till.stripe_post("/v1/coupons", **form)["id"]
-    named = {"promotion[type]": "coupon", "promotion[coupon]": coupon}
-    return str(till.stripe_post("/v1/promotion_codes", **named, **of_code)["code"])
 
 
 async def pay_form(subscriber: Subscriber, secret: str | None) -> None:
@@ -215,22 +203,6 @@ async def test_of_several_codes_of_a_name_the_one_that_can_be_used_counts(genero
 
     invoice = till.stripe_get(f"/v1/invoices/{begun.subscription.latest_invoice_id}")
     assert (invoice["subtotal"], invoice["total"]) == (999, 499)
-
-
-class Deaf(StripeGateway):
-    """Begins a subscription at Stripe and loses the answer, once."""
-
-    lost = False
-
-    async def create_subscription(
-        self, order: SubscriptionOrder, *, idempotency_key: str
-    ) -> SubscriptionReport:
-        """Begin it; the first answer is lost."""
-        made = await super().create_subscription(order, idempotency_key=idempotency_key)
-        if not self.lost:
-            self.lost = True
-            raise StripeUnavailableError
-        return made
 
 
 async def test_a_code_for_once_is_not_used_up_by_its_own_lost_answer(clocked: Subscriber) -> None:

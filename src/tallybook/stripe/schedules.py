@@ -31,11 +31,7 @@ async def put_off(gateway: StripeGateway, change: ItemChange, *, idempotency_key
     if price is None or price.interval is None:
         raise StripeRefusedError(f"Stripe has no plan's price {change.price_id}.")
     subscription = await _subscription(gateway, change.subscription_id)
-    if subscription.get("cancel_at_period_end") or subscription.get("cancel_at") is not None:
-        # Our books may not have heard of it yet; a schedule would let it go on.
-        raise SubscriptionStateError(
-            "It is to end: reactivate it first.", subscription_status=subscription["status"]
-        )
+    _need_to_go_on(subscription)
     found = _schedule_of(subscription)
     if found is None:
         made = await patiently(
@@ -103,6 +99,15 @@ async def _subscription(gateway: StripeGateway, subscription_id: str) -> dict[st
         lambda: gateway.v1.subscriptions.retrieve_async(subscription_id, {"expand": ["schedule"]}),
     )
     return found.to_dict()
+
+
+def _need_to_go_on(subscription: Mapping[str, Any]) -> None:
+    """Our books may not have heard yet that it ends; a schedule would let it go on."""
+    if subscription.get("cancel_at_period_end") or subscription.get("cancel_at") is not None:
+        raise SubscriptionStateError(
+            "It is to end: reactivate it first (a date set at Stripe is taken back there).",
+            subscription_status=subscription["status"],
+        )
 
 
 def _schedule_of(subscription: Mapping[str, Any]) -> dict[str, Any] | None:
